@@ -1,0 +1,1 @@
+"""deadkey: find leaked tokens, ask whether they are live, and kill the live ones."""

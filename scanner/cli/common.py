@@ -1,0 +1,230 @@
+"""What the scanning verbs share: their options, and the way from a source to a written report and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from scanner.model import DeadkeyError, Finding, Report
+
+if TYPE_CHECKING:
+    from scanner.config import Config
+    from scanner.pipeline import Options, Progress
+    from scanner.ruleset.ruleset import Ruleset
+    from scanner.sources.interface import Source
+
+FORMATS = ("table", "json", "jsonl", "sarif")
+REVOKE = ("plan", "ask", "auto")
+
+
+def version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("deadkey")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The options of every scanning verb, as given."""
+
+    format: str
+    output: str | None
+    verify: bool
+    revoke: str | None
+    baseline: str | None
+    config: str | None
+    rules: tuple[str, ...]
+    only: tuple[str, ...]
+    skip: tuple[str, ...]
+    min_confidence: str
+    show_secrets: bool
+    explain: bool
+    jobs: int
+    quiet: bool
+
+    def options(self) -> Options:
+        from scanner.pipeline import Options
+
+        return Options(self.rules, self.only, self.skip, self.min_confidence, self.jobs, self.explain)
+
+
+_OPTIONS = (
+    click.option("--format", "-f", "format", type=click.Choice(FORMATS), default="table", help="How to write the findings."),
+    click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output."),
+    click.option("--verify", is_flag=True, help="Ask the issuers which of the secrets are live."),
+    click.option("--revoke", type=click.Choice(REVOKE), help="Verify, then plan, ask or act on the live ones."),
+    click.option("--baseline", type=click.Path(), help="Leave out the known secrets of this file."),
+    click.option("--config", type=click.Path(), help="Your configuration, instead of the one in your config folder."),
+    click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones."),
+    click.option("--only", multiple=True, metavar="RULE", help="Only these rules (globs; may be repeated)."),
+    click.option("--skip", multiple=True, metavar="RULE", help="Not these rules (globs; may be repeated)."),
+    click.option("--min-confidence", type=click.Choice(("low", "medium", "high")), default="low", show_default=True),
+    click.option("--show-secrets", is_flag=True, help="Write the secrets themselves, not a redaction."),
+    click.option("--explain", is_flag=True, help="Say on standard error why each candidate was kept or dropped."),
+    click.option("--jobs", "-j", type=click.IntRange(0, 256), default=0, help="Processes to use; 0 means one a core."),
+    click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing when nothing is found."),
+)
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the common options; the verb gets them together as `shared`."""
+
+    @functools.wraps(function)
+    def verb(**given: Any) -> Any:
+        shared = Common(**{name: given.pop(name) for name in Common.__slots__})
+        return function(shared=shared, **given)
+
+    for option in reversed(_OPTIONS):
+        verb = option(verb)
+    return verb
+
+
+def run(source: Source, shared: Common, verb: str, *, hook: bool = False) -> None:
+    """Scan `source`, act as asked, write the report and exit with its status."""
+    finish(scanned(source, shared), shared, verb, hook=hook)
+
+
+def scanned(source: Source, shared: Common) -> Report:
+    """The report on `source` without what the baseline knows, acted upon as asked."""
+    from scanner import pipeline
+
+    options = shared.options()
+    ruleset = pipeline.load_rules(options)
+    check_names(shared, ruleset)
+    key, known = fingerprints(shared)
+    with progress(shared) as tell:
+        report, explained = pipeline.scan(source, ruleset, options, key, tell)
+    for line in explained:
+        click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
+    if known:
+        fresh = tuple(f for f in report.findings if f.fingerprint not in known)
+        report = replace(report, findings=fresh, statistics={**report.statistics, "known": len(report.findings) - len(fresh)})
+    return acted(report, ruleset, shared)
+
+
+def check_names(shared: Common, ruleset: Ruleset) -> None:
+    """Raises DeadkeyError for an --only or --skip that names no rule."""
+    import fnmatch
+
+    for option, globs in (("--only", shared.only), ("--skip", shared.skip)):
+        for glob in globs:
+            if not any(fnmatch.fnmatchcase(rule, glob) for rule in ruleset.by_id):
+                import difflib
+
+                near = difflib.get_close_matches(glob, ruleset.by_id, 1)
+                hint = f"; did you mean {near[0]}?" if near else "; `deadkey rules list` shows them"
+                raise DeadkeyError(f"{option} {glob}: no such rule{hint}")
+
+
+def state_folder() -> Path:
+    from scanner.config import state_folder as folder
+
+    return folder()
+
+
+def fingerprints(shared: Common) -> tuple[bytes, dict[str, str]]:
+    """The key of this run's fingerprints, and those the baseline knows."""
+    from scanner.allow import baseline
+
+    if shared.baseline:
+        read = baseline.read(shared.baseline)
+        return read.key, read.known
+    return baseline.own_key(state_folder()), {}
+
+
+def acted(report: Report, ruleset: Ruleset, shared: Common) -> Report:
+    """With verdicts and outcomes, where they are asked for."""
+    if not (shared.verify or shared.revoke):
+        return report
+    from scanner import config, pipeline
+
+    settings = config.load(shared.config)
+    if shared.revoke:
+        settings = replace(settings, revoke=replace(settings.revoke, mode=shared.revoke))
+    findings = pipeline.act(report.findings, ruleset, settings, bool(shared.revoke), confirm, say(shared.quiet))
+    return replace(report, findings=tuple(findings))
+
+
+def load_config(path: str | None) -> Config:
+    from scanner import config
+
+    return config.load(path)
+
+
+def confirm(finding: Finding, effect: str) -> bool:
+    """Ask the person at the terminal; without one the answer is no."""
+    from scanner.report.text import inert
+
+    if not sys.stdin.isatty():
+        return False
+    account = finding.verdict.identity.get("account") if finding.verdict else None
+    whose = f" of {inert(str(account))}" if account else ""
+    click.echo(f"{finding.name} {finding.secret}{whose}: {effect}", err=True)
+    return click.confirm("Revoke it now?", default=False, err=True)
+
+
+def say(quiet: bool) -> Callable[[str], None]:
+    from scanner.report.text import inert
+
+    return lambda line: None if quiet else click.echo(f"deadkey: {inert(line)}", err=True)
+
+
+@contextlib.contextmanager
+def progress(shared: Common) -> Iterator[Progress | None]:
+    """A bar on standard error for long work at a terminal; None otherwise."""
+    if shared.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from scanner.cli.progress import Bar
+
+    with Bar() as bar:
+        yield bar.tell
+
+
+@contextlib.contextmanager
+def opened(path: str | None) -> Iterator[TextIO]:
+    """Standard output, or the file at `path`. Raises DeadkeyError when it cannot be written."""
+    if path is None or path == "-":
+        yield sys.stdout
+        return
+    try:
+        with Path(path).open("w", encoding="utf-8", errors="backslashreplace") as out:
+            yield out
+    except OSError as e:
+        raise DeadkeyError(f"{path}: cannot write the report: {e.strerror}") from e
+
+
+def finish(report: Report, shared: Common, verb: str, *, hook: bool = False) -> None:
+    """Write the report and exit with its status."""
+    write(report, shared.format, shared.output, verb, shared.show_secrets, hook=hook, quiet=shared.quiet)
+    sys.exit(report.exit_status)
+
+
+def write(
+    report: Report, format: str, output: str | None, verb: str, show_secrets: bool, *, hook: bool = False, quiet: bool = False
+) -> None:
+    if format == "table" and (quiet or hook) and not report.findings and not report.skipped:
+        return
+    from scanner import report as reports
+
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    options = reports.Options(show_secrets=show_secrets, version=version(), verb=verb)
+    with opened(output) as out:
+        if hook and format == "table":
+            from scanner.report.table import refusal
+
+            refusal(report, out)
+        else:
+            reports.load(format).render(report, options, out)
+        out.flush()

@@ -1,0 +1,54 @@
+"""The verbs, each in a module that is imported only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+VERBS = {
+    "scan": "Look for secrets in history, diffs, files, env files, logs or standard input.",
+    "audit": "Scan a repository's history and work tree, ask about every secret, and say what to do.",
+    "verify": "Ask an issuer whether one token, read from standard input, is live.",
+    "revoke": "Revoke live tokens: those of a findings file, or one read from standard input.",
+    "drill": "Leak throw-away tokens, find them, and prove them dead: the fire drill.",
+    "journal": "Show or verify the journal of revocations.",
+    "rules": "List, show and check rules.",
+    "baseline": "Write down known secrets, so that only new ones are reported.",
+    "report": "Render saved findings in another format.",
+}
+
+
+class Verbs(click.Group):
+    """Lists the verbs without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(f"scanner.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from scanner.cli.common import version
+
+        click.echo(f"deadkey {version()}")
+        ctx.exit()
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
+def command() -> None:
+    """Find leaked tokens in git history, diffs, env files and logs, ask whether they are live, and kill the live ones.
+
+    Exit status: 0 nothing found, 1 findings, 2 bad usage or configuration, 3 the scan is incomplete.
+    """

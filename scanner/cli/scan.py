@@ -1,0 +1,114 @@
+"""`deadkey scan`: one command a source."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from scanner.cli.common import Common, common, run
+from scanner.model import DeadkeyError
+
+
+@click.group()
+def command() -> None:
+    """Look for secrets."""
+
+
+@command.command()
+@click.argument("repo", default=".", type=click.Path())
+@common
+def git(repo: str, shared: Common) -> None:
+    """The whole history of REPO: every blob, commit and tag message, reachable or not."""
+    from scanner.sources.git.history import HistorySource
+    from scanner.sources.git.run import open_repository
+
+    run(HistorySource.open(open_repository(repo)), shared, "scan git")
+
+
+@command.command()
+@click.argument("repo", default=".", type=click.Path())
+@common
+def staged(repo: str, shared: Common) -> None:
+    """What is about to be committed in REPO (the pre-commit hook)."""
+    from scanner.sources.git.changes import StagedSource
+    from scanner.sources.git.run import INDEX, open_repository
+
+    run(StagedSource(open_repository(repo, INDEX)), shared, "scan staged", hook=True)
+
+
+@command.command()
+@click.argument("what", required=False)
+@click.option("--repo", default=".", type=click.Path(), help="The repository of the range.")
+@click.option("--push", is_flag=True, help="The range being pushed, as git or pre-commit tells a pre-push hook.")
+@common
+def diff(what: str | None, repo: str, push: bool, shared: Common) -> None:
+    """Added lines of a range of commits (A..B), of a patch FILE, or of a patch on standard input (-)."""
+    from scanner.sources.diff import PatchSource
+    from scanner.sources.git.changes import RangeSource, pushed, range_of
+    from scanner.sources.git.run import open_repository
+
+    if push:
+        known = "PRE_COMMIT_TO_REF" in os.environ
+        lines = [] if known or sys.stdin.isatty() else sys.stdin.read().splitlines()
+        revisions = pushed(dict(os.environ), lines)
+        if revisions:
+            run(RangeSource(open_repository(repo), revisions[0]), shared, "scan diff", hook=True)
+        return
+    if what is None:
+        raise click.UsageError("say what to scan: a range A..B, a patch file, or - for standard input")
+    revisions_named = None if what == "-" or Path(what).exists() else range_of(what)
+    if revisions_named:
+        run(RangeSource(open_repository(repo), revisions_named), shared, "scan diff")
+    run(PatchSource(what), shared, "scan diff")
+
+
+@command.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@common
+def files(paths: tuple[str, ...], shared: Common) -> None:
+    """Files and folders as they stand, archives opened."""
+    from scanner.sources.files import FilesSource
+
+    run(FilesSource(paths), shared, "scan files")
+
+
+@command.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+@click.option("--process", type=click.IntRange(1), metavar="PID", help="The environment of a running process.")
+@common
+def env(paths: tuple[str, ...], process: int | None, shared: Common) -> None:
+    """Env files, compose files, Kubernetes secrets, unit files and shell profiles below PATHS (default: here)."""
+    from scanner.sources.env import EnvSource, ProcessSource
+
+    if process is not None and paths:
+        raise click.UsageError("give either paths or --process")
+    run(ProcessSource(process) if process is not None else EnvSource(paths), shared, "scan env")
+
+
+@command.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@click.option("--follow", is_flag=True, help="Go on reading what is appended, through rotation, until interrupted.")
+@common
+def logs(paths: tuple[str, ...], follow: bool, shared: Common) -> None:
+    """Logs, plain or compressed, with their rotated sets."""
+    if follow:
+        from scanner.cli.follow import follow_logs
+
+        follow_logs(paths, shared)
+    from scanner.sources.logs import LogsSource
+
+    run(LogsSource(paths), shared, "scan logs")
+
+
+@command.command()
+@common
+def stdin(shared: Common) -> None:
+    """Standard input."""
+    from scanner.sources.stdin import StdinSource
+
+    if sys.stdin.isatty():
+        raise DeadkeyError("standard input is a terminal; pipe something in, as in `kubectl get secret -o yaml | deadkey scan stdin`")
+    run(StdinSource(), shared, "scan stdin")

@@ -1,0 +1,365 @@
+"""The user's configuration: what may be asked, what may be revoked, and with whose credentials.
+
+It is read from `--config`, else `$DEADKEY_CONFIG`, else `$XDG_CONFIG_HOME/deadkey/config.yaml` (`~/.config`), and never
+from the folder that is scanned: configuration can cause actions. Without a file neither YAML nor pydantic is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+import stat
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scanner.model import DeadkeyError
+from scanner.revoke.settings import HOOKS, Allowance, RevokeSettings, Webhook
+from scanner.verify.credential import Source
+from scanner.verify.settings import VerifySettings, place, place_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from yaml import Node
+
+FINGERPRINT_KEY = "DEADKEY_FINGERPRINT_KEY"
+
+
+@dataclass(frozen=True)
+class Allow:
+    """What is never reported: globs of paths, globs of rule ids, patterns of values."""
+
+    paths: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything the user configured; `path` is None where there is no file."""
+
+    path: Path | None
+    verify: VerifySettings
+    revoke: RevokeSettings
+    allow: Allow = Allow()
+    fingerprint_key: Callable[[], str] | None = None
+    """Gives the user's own key for fingerprints, where there is one."""
+    credentials: Mapping[str, Source] = field(default_factory=dict)
+
+
+def load(path: str | None = None) -> Config:
+    """The configuration at `path`, or where the user keeps it; defaults where there is none.
+
+    DeadkeyError names file, line and field of what is wrong, and a named file that does not exist.
+    """
+    file = _find(path)
+    settings = _read(file) if file else None
+    key = Source(FINGERPRINT_KEY, env=FINGERPRINT_KEY) if os.environ.get(FINGERPRINT_KEY) else None
+    if settings is None:
+        return Config(file, VerifySettings(), RevokeSettings(journal=state_folder() / "journal.jsonl"), Allow(), key)
+    return _built(settings, typing.cast(Path, file), key)
+
+
+def config_folder() -> Path:
+    """Where the user's configuration is kept; it need not exist."""
+    return _base("XDG_CONFIG_HOME", ".config") / "deadkey"
+
+
+def state_folder() -> Path:
+    """Where the journal is kept; who writes there first makes it, with mode 0700."""
+    return _base("XDG_STATE_HOME", ".local/state") / "deadkey"
+
+
+def _base(variable: str, default: str) -> Path:
+    # The specification has relative ones ignored, and here they would lead into the scanned folder.
+    given = Path(os.environ.get(variable) or "")
+    return given if given.is_absolute() else _home() / default
+
+
+def _home() -> Path:
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    if not home.is_absolute():
+        raise DeadkeyError("no home folder is known: set HOME")
+    return home
+
+
+def _find(path: str | None) -> Path | None:
+    if path is not None:
+        file = Path(path).expanduser().absolute()
+    elif given := os.environ.get("DEADKEY_CONFIG"):
+        file = Path(given).expanduser()
+        if not file.is_absolute():
+            raise DeadkeyError("DEADKEY_CONFIG must be an absolute path, so that no scanned folder can provide it")
+    else:
+        file = config_folder() / "config.yaml"
+        if not file.exists():
+            return None
+    try:
+        mode = file.stat().st_mode
+    except OSError as e:
+        raise DeadkeyError(f"{file}: {e.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise DeadkeyError(f"{file}: not a file")
+    if mode & stat.S_IWOTH:
+        raise DeadkeyError(f"{file}: everybody may write it, and it can cause actions (chmod o-w)")
+    return file
+
+
+@functools.cache
+def _schema() -> type[BaseModel]:
+    """The shape of the file. Built when there is one, since pydantic takes long to import."""
+    from typing import Annotated, Literal
+
+    from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+    Seconds = Annotated[float, Field(gt=0, le=3600)]
+    Pause = Annotated[float, Field(ge=0, le=600)]
+    Level = Literal["low", "medium", "high", "critical"]
+
+    class Strict(BaseModel):
+        model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    class SourceModel(Strict):
+        env: str | None = None
+        file: str | None = None
+        command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+        @model_validator(mode="after")
+        def one(self) -> SourceModel:
+            if sum(part is not None for part in (self.env, self.file, self.command)) != 1:
+                raise ValueError("give one of env, file and command")
+            return self
+
+    class VerifyModel(Strict):
+        timeout: Seconds = 10.0
+        concurrency: Annotated[int, Field(ge=1, le=256)] = 32
+        per_host: Annotated[int, Field(ge=1, le=256)] = 8
+        per_host_rate: Annotated[float, Field(gt=0, le=1000)] = 20.0
+        hosts: tuple[str, ...] = ()
+        plain_http: tuple[str, ...] = ()
+        endpoints: dict[str, str] = Field(default_factory=dict)
+        ca_bundle: str | None = None
+        retries: Annotated[int, Field(ge=0, le=10)] = 2
+
+        @field_validator("hosts", "plain_http")
+        @classmethod
+        def no_address(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+            for host in hosts:
+                if "/" in host or "*" in host or not host:
+                    raise ValueError(f"{host!r}: write host or host:port")
+            return hosts
+
+        @field_validator("plain_http")
+        @classmethod
+        def with_port(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+            for host in hosts:
+                if not host.rpartition(":")[2].isdigit():
+                    raise ValueError(f"{host!r}: write host:port")
+            return hosts
+
+        @model_validator(mode="after")
+        def addresses(self) -> VerifyModel:
+            for name, address in self.endpoints.items():
+                _check_address(f"endpoints.{name}", address, self.plain_http)
+            return self
+
+    class WebhookModel(Strict):
+        url: str
+        key: SourceModel
+        include_secret: bool = False
+
+    class AllowanceModel(Strict):
+        rules: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+        paths: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+        min_severity: Level = "low"
+        max_per_run: Annotated[int, Field(ge=1)] = 10
+
+    class RevokeModel(Strict):
+        mode: Literal["plan", "ask", "auto"] = "plan"
+        hooks: tuple[Literal["rule", "command", "webhook", "plugin"], ...] = HOOKS
+        command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+        command_timeout: Seconds = 60.0
+        webhook: WebhookModel | None = None
+        auto: tuple[AllowanceModel, ...] = ()
+        recheck: Annotated[tuple[Pause, ...], Field(min_length=1, max_length=20)] = RevokeSettings.recheck
+        journal: str | None = None
+
+    class AllowModel(Strict):
+        paths: tuple[str, ...] = ()
+        rules: tuple[str, ...] = ()
+        values: tuple[str, ...] = ()
+
+    class File(Strict):
+        verify: VerifyModel = VerifyModel()
+        revoke: RevokeModel = RevokeModel()
+        allow: AllowModel = AllowModel()
+        credentials: dict[str, SourceModel] = Field(default_factory=dict)
+        fingerprint_key: SourceModel | None = None
+
+        @field_validator("credentials")
+        @classmethod
+        def qualified(cls, named: dict[str, SourceModel]) -> dict[str, SourceModel]:
+            for name in named:
+                if "." not in name:
+                    raise ValueError(f"{name}: write <provider>.{name}, so that no other provider's rule can use it")
+            return named
+
+        @model_validator(mode="after")
+        def webhook_address(self) -> File:
+            if self.revoke.webhook:
+                _check_address("revoke.webhook.url", self.revoke.webhook.url, self.verify.plain_http)
+            return self
+
+    return File
+
+
+def _check_address(name: str, address: str, plain_http: tuple[str, ...]) -> None:
+    try:
+        host = place(*place_of(address))
+    except ValueError:
+        raise ValueError(f"{name}: write an address like https://host/path") from None
+    if "@" in address.split("//", 1)[1].split("/", 1)[0] or "#" in address:
+        raise ValueError(f"{name}: no user and no fragment may stand in it")
+    if address.startswith("http:") and host not in [item.lower() for item in plain_http]:
+        raise ValueError(f"{name}: it is sent without TLS: list {host} under verify.plain_http if that is meant")
+
+
+def _read(file: Path) -> Any:
+    import yaml
+    from pydantic import ValidationError
+
+    try:
+        text = file.read_text("utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except OSError as e:
+        raise DeadkeyError(f"{file}: {e.strerror}") from None
+    except UnicodeDecodeError:
+        raise DeadkeyError(f"{file}: not UTF-8") from None
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        line = f"{mark.line + 1}: " if mark else " "
+        raise DeadkeyError(f"{file}:{line}{getattr(e, 'problem', None) or 'not YAML'}") from None
+    if data is None:
+        data = {}
+    try:
+        return _schema().model_validate(data)
+    except ValidationError as e:
+        error = e.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = tuple(part for part in error["loc"] if isinstance(part, str | int))
+        name = ".".join(map(str, where)) or "the file"
+        raise DeadkeyError(
+            f"{file}:{_line(node, where)}: {name}: {_what(error['type'], error['msg'], where)}"
+        ) from None
+
+
+def _what(kind: str, message: str, where: tuple[str | int, ...]) -> str:
+    if kind != "extra_forbidden":
+        return message.removeprefix("Value error, ")
+    known = _known(where[:-1])
+    near = difflib.get_close_matches(str(where[-1]), known, 1, 0.5)
+    return "unknown" + (f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
+
+
+def _known(where: tuple[str | int, ...]) -> list[str]:
+    """The keys that may stand at a place of the file."""
+    shape: Any = _schema()
+    for part in where:
+        if hasattr(shape, "model_fields"):
+            shape = _model_in(shape.model_fields[part].annotation)
+    return list(shape.model_fields)
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model in `Model`, `Model | None`, `list[Model]` or `dict[str, Model]`."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    return next((found for inner in typing.get_args(annotation) if (found := _model_in(inner))), None)
+
+
+def _line(node: Node | None, where: tuple[str | int, ...]) -> int:
+    """The line, counted from 1, of the deepest part of `where` that stands in the file."""
+    line = 1 if node is None else node.start_mark.line + 1
+    for part in where:
+        value: Any = getattr(node, "value", None)
+        if isinstance(part, int) and isinstance(value, list) and part < len(value):
+            node = value[part] if not isinstance(value[part], tuple) else None
+        elif isinstance(value, list):
+            pair = next((pair for pair in value if isinstance(pair, tuple) and pair[0].value == str(part)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+            continue
+        if node is None:
+            break
+        line = node.start_mark.line + 1
+    return line
+
+
+def _built(file: Any, path: Path, key: Source | None) -> Config:
+    folder = path.parent
+
+    def beside(name: str) -> Path:
+        return folder / Path(name).expanduser()
+
+    def program(command: tuple[str, ...] | None) -> tuple[str, ...]:
+        if not command:
+            return ()
+        first = str(beside(command[0])) if "/" in command[0] else command[0]
+        return (first, *command[1:])
+
+    def source(name: str, given: Any) -> Source:
+        return Source(
+            name,
+            given.env,
+            beside(given.file) if given.file else None,
+            program(given.command) if given.command else None,
+        )
+
+    verify, revoke = file.verify, file.revoke
+    credentials = {name: source(name, given) for name, given in file.credentials.items()}
+    endpoints = {name: address.rstrip("/") for name, address in verify.endpoints.items()}
+    # Who configures an address names its host, which may be a private one.
+    named = {place(*place_of(address)) for address in endpoints.values()}
+
+    def owner(name: str) -> str | None:
+        return credentials[name]() if name in credentials else None
+
+    return Config(
+        path,
+        VerifySettings(
+            timeout=verify.timeout,
+            concurrency=verify.concurrency,
+            per_host=verify.per_host,
+            per_host_rate=verify.per_host_rate,
+            hosts=frozenset(map(str.lower, verify.hosts)) | named,
+            plain_http=frozenset(map(str.lower, verify.plain_http)),
+            endpoints=endpoints,
+            owner=owner,
+            ca_bundle=str(beside(verify.ca_bundle)) if verify.ca_bundle else None,
+            retries=verify.retries,
+        ),
+        RevokeSettings(
+            journal=beside(revoke.journal) if revoke.journal else state_folder() / "journal.jsonl",
+            mode=revoke.mode,
+            hooks=revoke.hooks,
+            command=program(revoke.command),
+            command_timeout=revoke.command_timeout,
+            webhook=Webhook(
+                revoke.webhook.url, source("revoke.webhook.key", revoke.webhook.key), revoke.webhook.include_secret
+            )
+            if revoke.webhook
+            else None,
+            auto=tuple(Allowance(line.rules, line.paths, line.min_severity, line.max_per_run) for line in revoke.auto),
+            recheck=revoke.recheck,
+        ),
+        Allow(file.allow.paths, file.allow.rules, file.allow.values),
+        key or (source("fingerprint_key", file.fingerprint_key) if file.fingerprint_key else None),
+        credentials,
+    )

@@ -1,0 +1,85 @@
+"""Checksums that token formats carry: `check` tells a real token from a look-alike, `seal` makes one right.
+
+A rule names one by its key in `CHECKSUMS`.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+BASE36 = b"0123456789abcdefghijklmnopqrstuvwxyz"
+BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class Checksum(NamedTuple):
+    """Both take the whole secret as the rule's pattern yields it."""
+
+    check: Callable[[bytes], bool]
+    seal: Callable[[bytes], bytes]
+    """The same token with its checksum part made right; the length stays."""
+
+
+def base36(number: int, width: int) -> bytes:
+    """`number` in base 36 (digits, lower case), left-padded with zeros to `width` characters."""
+    return _digits(number, BASE36).rjust(width, b"0")
+
+
+def base62(number: int, width: int) -> bytes:
+    """`number` in base 62 (digits, upper case, lower case), left-padded with zeros to `width` characters."""
+    return _digits(number, BASE62).rjust(width, b"0")
+
+
+def _digits(number: int, alphabet: bytes) -> bytes:
+    digits = bytearray()
+    while number:
+        number, digit = divmod(number, len(alphabet))
+        digits.append(alphabet[digit])
+    return bytes(digits[::-1])
+
+
+def _crc32_tail(token: bytes) -> bytes:
+    """CRC-32 in six base-62 characters over what stands between the first underscore and the checksum.
+
+    https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/ and, for npm,
+    https://github.blog/security/announcing-npms-new-access-token-format/
+    """
+    return base62(zlib.crc32(token.partition(b"_")[2][:-6]), 6)
+
+
+def _crc32_check(token: bytes) -> bool:
+    return token[-6:] == _crc32_tail(token)
+
+
+def _crc32_seal(token: bytes) -> bytes:
+    return token[:-6] + _crc32_tail(token)
+
+
+_ROUTABLE = re.compile(rb"([a-z]+-)([0-9A-Za-z_-]+)\.01\.[0-9a-z]{9}")
+"""Prefix, payload, version, then two characters for the payload's length and seven for the checksum, both base 36."""
+
+
+def _gitlab_check(token: bytes) -> bool:
+    """The routable form alone; the older random tokens carry no checksum.
+
+    Version 01 ends with the CRC-32, in seven base-36 characters, of all that stands before it, prefix included.
+    https://handbook.gitlab.com/handbook/engineering/architecture/design-documents/cells/routable_tokens/
+    """
+    return bool(_ROUTABLE.fullmatch(token)) and token[-7:] == base36(zlib.crc32(token[:-7]), 7)
+
+
+def _gitlab_seal(token: bytes) -> bytes:
+    routable = _ROUTABLE.fullmatch(token)
+    if not routable:
+        return token
+    body = token[:-9] + base36(len(routable[2]), 2)
+    return body + base36(zlib.crc32(body), 7)
+
+
+CHECKSUMS: dict[str, Checksum] = {
+    "github": Checksum(_crc32_check, _crc32_seal),
+    "gitlab-routable": Checksum(_gitlab_check, _gitlab_seal),
+    "npm": Checksum(_crc32_check, _crc32_seal),
+}

@@ -1,0 +1,215 @@
+"""Bytes and rules in, matches out: anchor, extract, decode, judge.
+
+What is read from a hit depends on the bytes within `REACH` of it and on nothing else, so a hit that was read before need
+not be read again where those bytes are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from scanner.detect import decode
+from scanner.detect.judge import judge
+from scanner.model import Chunk, Match, Secret, Span
+from scanner.ruleset.ruleset import Rule, Ruleset
+
+SLACK = 16
+"""Bytes past the longest match that a pattern's look-ahead may need."""
+ANCHOR_WIDTH = 256
+"""No anchor is longer than this."""
+DEPTH = 3
+"""Encodings within encodings are opened this often."""
+TIME_LIMIT = 1.0
+"""Seconds one pattern may take on one hit."""
+REACH = 32 << 10
+"""No hit is read or judged by bytes further away than this."""
+
+
+class Hit(NamedTuple):
+    """An anchor's end in the data, and which expression it was."""
+
+    end: int
+    anchor: int
+
+
+class Candidate(NamedTuple):
+    """A match on its way: `gap` is the distance to the context word, for choosing between rules that overlap."""
+
+    rule: int
+    span: Span
+    value: bytes
+    gap: int
+    encoding: tuple[str, ...] = ()
+    companions: tuple[tuple[str, Secret], ...] = ()
+
+
+Explain = Callable[[Rule, Span, bytes, str], None]
+"""Told of every candidate: rule, span, value, and why it was dropped ("" when it was kept)."""
+
+
+class Engine:
+    """One per process: holds the loaded database and the compiled patterns.
+
+    `wanted` says which rules to report (None: all); components take part whatever it says.
+    """
+
+    def __init__(
+        self, ruleset: Ruleset, wanted: Callable[[Rule], bool] | None = None, explain: Explain | None = None
+    ) -> None:
+        self.ruleset = ruleset
+        self.rules = ruleset.rules
+        self.gave_up: list[tuple[str, Span]] = []
+        """Rule and place of every pattern that ran out of time."""
+        self._database = ruleset.loaded
+        self._anchors = ruleset.anchors
+        self._wanted = [wanted is None or r.component or wanted(r) for r in self.rules]
+        self._by_id = {rule.id: number for number, rule in enumerate(self.rules)}
+        self._patterns: dict[int, Any] = {}
+        self._explain = explain
+
+    def scan(self, chunk: Chunk) -> list[Match]:
+        """The secrets of one chunk in the order in which they stand, at most one for any byte."""
+        hits = self.hits(chunk.data, chunk.fresh)
+        if not hits:
+            return []
+        settled = settle(self.rules, self.read(chunk.data, hits))
+        if chunk.touch is not None:
+            settled = [c for c in settled if any(c.span[0] < e and s < c.span[1] for s, e in chunk.touch)]
+        return [self.match(c) for c in settled]
+
+    def match(self, c: Candidate) -> Match:
+        return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions)
+
+    def hits(self, data: bytes, fresh: Iterable[Span] | None = None) -> list[Hit]:
+        """Where anchors end, in order; with `fresh` only ends e with start < e <= end of one of these ranges."""
+        out: list[Hit] = []
+        add = out.append
+
+        if fresh is None:
+
+            def whole(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
+                add(Hit(end, number))
+
+            self._database.scan(data, whole)
+        else:
+            view = memoryview(data)
+            for start, stop in fresh:
+                base = max(0, start - ANCHOR_WIDTH)
+
+                def part(
+                    number: int, _start: int, end: int, _flags: int, _context: object, base: int = base, start: int = start
+                ) -> None:
+                    if base + end > start:
+                        add(Hit(base + end, number))
+
+                self._database.scan(view[base:stop], part)
+        out.sort()
+        return out
+
+    def read(self, data: bytes, hits: Iterable[Hit], depth: int = 0) -> list[Candidate]:
+        """What the hits lead to: every candidate that was kept, once each, not yet settled against each other."""
+        out: list[Candidate] = []
+        seen: set[Any] = set()
+        for end, anchor in hits:
+            number, kind, phase, length = self._anchors[anchor]
+            if not self._wanted[number]:
+                continue
+            if kind == "plain" or kind == "context":
+                for span, value, gap in self._extract(number, kind, data, end):
+                    if (number, span) in seen:
+                        continue
+                    seen.add((number, span))
+                    candidate = self._judge(number, data, span, value, gap)
+                    if candidate is not None:
+                        out.append(candidate)
+            elif depth < DEPTH:
+                run = decode.run(kind, data, end, phase, length)
+                if run is None or (kind, run.start, run.stop) in seen:
+                    continue
+                seen.add((kind, run.start, run.stop))
+                inner = settle(self.rules, self.read(run.data, self.hits(run.data), depth + 1))
+                out += [
+                    c._replace(span=run.outer(c.span), encoding=(kind, *c.encoding))
+                    for c in inner
+                    if kind == "utf16" or self.rules[c.rule].rank < 3
+                ]
+        return out
+
+    def _extract(self, number: int, kind: str, data: bytes, end: int) -> Iterator[tuple[Span, bytes, int]]:
+        """Spans and values of the rule's matches that the anchor ending at `end` announces."""
+        rule = self.rules[number]
+        pattern = self._pattern(number)
+        context = kind == "context"
+        low = end if context else max(0, end - rule.back)
+        high = min(len(data), end + rule.forward + SLACK)
+        group = "secret" if "secret" in pattern.groupindex else 0
+        try:
+            for found in pattern.finditer(data, low, high, overlapped=not context, timeout=TIME_LIMIT):
+                span = found.span(group)
+                if context:
+                    if span[0] - end > rule.near:
+                        return
+                    yield span, found.group(group), span[0] - end
+                elif found.start() >= end:
+                    return
+                elif found.end() >= end:
+                    yield span, found.group(group), 0
+                    return
+        except TimeoutError:
+            self.gave_up.append((rule.id, (low, high)))
+
+    def _judge(self, number: int, data: bytes, span: Span, value: bytes, gap: int) -> Candidate | None:
+        rule = self.rules[number]
+        reason = judge(rule, data, span, value)
+        companions: list[tuple[str, Secret]] = []
+        if not reason:
+            for wanted in rule.companions:
+                near = self._companion(self._by_id[wanted.rule], data, span, wanted.within)
+                if near is not None:
+                    companions.append((wanted.name, Secret(near)))
+                elif wanted.required:
+                    reason = f"no {wanted.rule} within {wanted.within} bytes"
+                    break
+        if self._explain is not None:
+            self._explain(rule, span, value, reason)
+        return None if reason else Candidate(number, span, value, gap, (), tuple(companions))
+
+    def _companion(self, number: int, data: bytes, span: Span, within: int) -> bytes | None:
+        """The nearest match of another rule's pattern around `span` that passes its judgement."""
+        rule = self.rules[number]
+        pattern = self._pattern(number)
+        group = "secret" if "secret" in pattern.groupindex else 0
+        best: tuple[int, bytes] | None = None
+        low, high = max(0, span[0] - within), min(len(data), span[1] + within)
+        try:
+            for found in pattern.finditer(data, low, high, timeout=TIME_LIMIT):
+                start, end = found.span(group)
+                if start < span[1] and span[0] < end:
+                    continue
+                gap = span[0] - end if end <= span[0] else start - span[1]
+                if (best is None or gap < best[0]) and not judge(rule, data, (start, end), found.group(group)):
+                    best = (gap, found.group(group))
+        except TimeoutError:
+            self.gave_up.append((rule.id, (low, high)))
+        return best[1] if best else None
+
+    def _pattern(self, number: int) -> Any:
+        pattern = self._patterns.get(number)
+        if pattern is None:
+            import regex
+
+            pattern = self._patterns[number] = regex.compile(self.rules[number].pattern.encode())
+        return pattern
+
+
+def settle(rules: tuple[Rule, ...], candidates: list[Candidate]) -> list[Candidate]:
+    """Of candidates that overlap the one stays whose rule is more specific, then nearer to its context, then longer."""
+    if len(candidates) > 1:
+        kept: list[Candidate] = []
+        order = sorted(candidates, key=lambda c: (rules[c.rule].rank, c.gap, c.span[0] - c.span[1], c.span, c.rule, c.encoding))
+        for c in order:
+            if not any(c.span[0] < k.span[1] and k.span[0] < c.span[1] for k in kept):
+                kept.append(c)
+        candidates = sorted(kept, key=lambda c: c.span)
+    return [c for c in candidates if not rules[c.rule].component]

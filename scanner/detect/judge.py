@@ -1,0 +1,59 @@
+"""Is a match that looks like a secret one? Every question asked of it, cheapest first; the answer says which decided."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from scanner.detect.checksums import CHECKSUMS
+from scanner.detect.entropy import entropy
+from scanner.detect.place import REFERENCE, not_a_literal
+from scanner.model import Span
+from scanner.ruleset.ruleset import RANKS, Rule
+
+PLACEHOLDER = re.compile(
+    rb"example|sample|dummy|placeholder|change_?me|your[-_]?(?:api|token|key|secret|password|pass|access|app|client|own)"
+    rb"|redacted|replace[-_]?(?:me|this|with)|insert[-_]?your|\bfoo_?bar|notareal|not[-_]a[-_]real|fake[-_]?(?:key|token|secret)"
+    rb"|0123456789|1234567890|abcdefghij|(?:x{6}|\*{4}|\.{4}|0{12}|\?{4}|#{6}|_{6}|<[a-z -]{2,40}>)",
+    re.IGNORECASE,
+)
+DEFAULTS = frozenset(
+    b"password passwd passw0rd pass pwd secret token changeit letmein postgres postgresql mysql mariadb root admin user username"
+    b" test testing guest redis mongo mongodb rabbitmq default docker vagrant demo none null string mypassword mypass userpass"
+    b" mysecret mysecretpassword pass123 password1 password123 secret123 test123 foobar foo bar 1234 12345 123456".split()
+)
+FORMAT, GENERIC = RANKS["format"], RANKS["generic"]
+
+
+def judge(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
+    """Why `value`, standing at `span` of `data`, is no secret of `rule`; "" when nothing speaks against it."""
+    if value in _known(rule.known):
+        return "a published example"
+    if rule.checksum:
+        return "" if CHECKSUMS[rule.checksum].check(value) else f"checksum {rule.checksum} does not match"
+    if rule.min_entropy is not None and (bits := entropy(value)) < rule.min_entropy:
+        return f"entropy {bits:.2f} is below {rule.min_entropy}"
+    if rule.multiline:
+        return ""
+    if PLACEHOLDER.search(value):
+        return "a placeholder"
+    if len(value) >= 12 and monotonous(value):
+        return "repeats or counts"
+    if rule.rank == FORMAT and (REFERENCE.search(value) or value.lower() in DEFAULTS):
+        return "a reference or a default"
+    if rule.rank == GENERIC:
+        return not_a_literal(data, span, value)
+    return ""
+
+
+def monotonous(value: bytes) -> bool:
+    """Most neighbours are equal or one apart in the same direction (`aaaa`, `1234`), or one short piece repeats."""
+    steps = [b - a for a, b in zip(value, value[1:], strict=False)]
+    if max(steps.count(0), steps.count(1), steps.count(-1)) * 2 > len(steps):
+        return True
+    return any(len(value) >= 3 * n and value == (value[:n] * (len(value) // n + 1))[: len(value)] for n in (1, 2, 3, 4))
+
+
+@cache
+def _known(values: tuple[str, ...]) -> frozenset[bytes]:
+    return frozenset(v.encode() for v in values)

@@ -1,0 +1,296 @@
+"""Wires the rooms together: a source's chunks through detection and allowances to findings, then verdicts and outcomes.
+
+The only module that knows them all.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scanner.allow.inline import allowed
+from scanner.detect.engine import Engine, Explain
+from scanner.detect.locate import locate
+from scanner.model import LEVELS, Chunk, Finding, Origin, Report, Secret, Sighting, Skip
+from scanner.ruleset import cache
+from scanner.ruleset.ruleset import Rule, Ruleset
+from scanner.sources.interface import Item, Source
+
+if TYPE_CHECKING:
+    from scanner.config import Config
+
+POOLED = 16 << 20
+"""Bytes below which worker processes cost more than they bring."""
+BATCH = 4 << 20
+"""Bytes of small items that travel to a worker together."""
+BATCH_ITEMS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every scan understands. `jobs` 0 means one a core."""
+
+    rules: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    min_confidence: str = "low"
+    jobs: int = 0
+    explain: bool = False
+
+    def wants(self, rule: Rule) -> bool:
+        def named(globs: tuple[str, ...]) -> bool:
+            return any(fnmatch.fnmatchcase(rule.id, g) for g in globs)
+
+        return (
+            LEVELS[rule.confidence] >= LEVELS[self.min_confidence]
+            and (not self.only or named(self.only))
+            and not named(self.skip)
+        )
+
+
+@dataclass(slots=True)
+class Found:
+    """What reading a source brought, before secrets are put together."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
+    bytes: int = 0
+    chunks: int = 0
+
+    def add(self, other: Found) -> None:
+        self.sightings += other.sightings
+        self.skips += other.skips
+        self.explained += other.explained
+        self.bytes += other.bytes
+        self.chunks += other.chunks
+
+
+Progress = Callable[[int, int], None]
+"""Told of bytes done and bytes in all."""
+
+
+class Scanner:
+    """Detection and allowances for one chunk after the other; one per process."""
+
+    def __init__(self, ruleset: Ruleset, options: Options) -> None:
+        self._explained: list[str] = []
+        self._where = ""
+        explain: Explain | None = self._note if options.explain else None
+        self.engine = Engine(ruleset, options.wants, explain)
+
+    def _note(self, rule: Rule, span: tuple[int, int], value: bytes, reason: str) -> None:
+        self._explained.append(f"{self._where}: bytes {span[0]}-{span[1]}: {rule.id} {Secret(value)}: {reason or 'kept'}")
+
+    def chunk(self, chunk: Chunk) -> list[Sighting]:
+        self._where = chunk.origin.path or chunk.origin.blob or chunk.origin.commit or chunk.origin.source
+        matches = self.engine.scan(chunk)
+        return locate(chunk, matches, allowed) if matches else []
+
+    def read(self, pieces: Iterable[Chunk | Skip]) -> Found:
+        found = Found()
+        for piece in pieces:
+            if isinstance(piece, Skip):
+                found.skips.append(piece)
+                continue
+            found.bytes += len(piece.data)
+            found.chunks += 1
+            found.sightings += self.chunk(piece)
+            for rule, span in self.engine.gave_up:
+                found.skips.append(Skip(self._where, f"rule {rule} took too long on bytes {span[0]} to {span[1]}"))
+            self.engine.gave_up.clear()
+        found.explained, self._explained = self._explained, []
+        return found
+
+
+def load_rules(options: Options) -> Ruleset:
+    """The shipped rules and the user's. Raises DeadkeyError."""
+    return cache.get(tuple(Path(folder) for folder in options.rules))
+
+
+def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress | None = None) -> Found:
+    """Everything in `source`, spread over processes where it is worth it. Ends early, with a Skip, on Ctrl-C."""
+    found = Found()
+    items: list[Item] = []
+    for item in source.items():
+        if isinstance(item, Skip):
+            found.skips.append(item)
+        else:
+            items.append(item)
+    total = sum(item.size for item in items)
+    jobs = options.jobs or cores()
+    pooled = jobs > 1 and total >= POOLED and len(items) > 1
+    done = 0
+    try:
+        parts = _pooled(source, ruleset, options, items, jobs) if pooled else _alone(source, ruleset, options, items)
+        for part, size in parts:
+            found.add(part)
+            done += size
+            if progress:
+                progress(done, total)
+    except KeyboardInterrupt:
+        found.skips.append(Skip("scan", f"interrupted after {done} of {total} bytes"))
+    return found
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _alone(source: Source, ruleset: Ruleset, options: Options, items: list[Item]) -> Iterator[tuple[Found, int]]:
+    scanner = Scanner(ruleset, options)
+    for item in items:
+        yield scanner.read(source.read(item)), item.size
+
+
+_worker: tuple[Source, Scanner] | None = None
+
+
+def _start_worker(source: Source, ruleset: Ruleset | None, options: Options) -> None:
+    global _worker
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker = (source, Scanner(ruleset or load_rules(options), options))
+
+
+def _work(batch: list[Item]) -> tuple[Found, int]:
+    assert _worker
+    source, scanner = _worker
+    found = Found()
+    for item in batch:
+        found.add(scanner.read(source.read(item)))
+    return found, sum(item.size for item in batch)
+
+
+def _pooled(
+    source: Source, ruleset: Ruleset, options: Options, items: list[Item], jobs: int
+) -> Iterator[tuple[Found, int]]:
+    import multiprocessing
+
+    forks = "fork" in multiprocessing.get_all_start_methods() and os.uname().sysname == "Linux"
+    context: Any = multiprocessing.get_context("fork" if forks else "spawn")
+    with context.Pool(jobs, _start_worker, (source, ruleset if forks else None, options)) as pool:
+        yield from pool.imap(_work, _batches(items))
+
+
+def _batches(items: list[Item]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += item.size
+        if size >= BATCH or len(batch) >= BATCH_ITEMS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> list[Finding]:
+    """One finding a distinct secret, of the most specific rule that saw it, with every place where it stands."""
+    grouped: dict[Secret, list[Sighting]] = {}
+    for sighting in sightings:
+        grouped.setdefault(sighting.match.secret, []).append(sighting)
+    out = []
+    for secret, group in grouped.items():
+        best = min(group, key=lambda s: (ruleset.by_id[s.match.rule].rank, -len(s.match.companions), len(s.match.encoding)))
+        rule = ruleset.by_id[best.match.rule]
+        places = sorted(
+            dict.fromkeys(s.location for s in group),
+            key=lambda x: (x.date or "", x.path or "", x.start_line, x.start_column, x.commit or "", x.blob or ""),
+        )
+        out.append(
+            Finding(
+                rule=rule.id,
+                provider=rule.provider,
+                name=rule.name,
+                severity=rule.severity,
+                confidence=rule.confidence,
+                secret=secret,
+                fingerprint=secret.fingerprint(key),
+                locations=tuple(places),
+                encoding=best.match.encoding,
+                companions=best.match.companions,
+                rotate=rule.rotate,
+            )
+        )
+    return out
+
+
+def scan(
+    source: Source, ruleset: Ruleset, options: Options, key: bytes, progress: Progress | None = None
+) -> tuple[Report, list[str]]:
+    """Read a source and put its secrets together; the second value is what `--explain` prints."""
+    started = time.perf_counter()
+    found = read(source, ruleset, options, progress)
+    kept = [s for s in found.sightings if s.allowed is None]
+    spared = len(found.sightings) - len(kept)
+    skips = found.skips
+    if kept and hasattr(source, "resolve"):
+        kept, more = source.resolve(kept)
+        skips = skips + more
+    return report(kept, skips, found, ruleset, key, started, spared), found.explained
+
+
+def report(
+    kept: Sequence[Sighting], skips: Sequence[Skip], found: Found, ruleset: Ruleset, key: bytes, started: float, spared: int
+) -> Report:
+    statistics = {
+        "bytes": found.bytes,
+        "chunks": found.chunks,
+        "seconds": round(time.perf_counter() - started, 3),
+        "allowed": spared,
+        "rules": len(ruleset.rules),
+    }
+    return Report(tuple(findings(kept, ruleset, key)), tuple(skips), statistics)
+
+
+def act(
+    found: Sequence[Finding],
+    ruleset: Ruleset,
+    config: Config,
+    revoking: bool,
+    confirm: Callable[[Finding, str], bool],
+    say: Callable[[str], None],
+) -> list[Finding]:
+    """Ask the issuers, and with `revoking` go on to what the settings' mode says. Raises DeadkeyError."""
+    from scanner.verify.live import verify
+
+    asked = verify(found, ruleset.actions, config.verify)
+    if not revoking:
+        return asked
+    from scanner.revoke.execute import revoke
+
+    return revoke(asked, ruleset.actions, config.revoke, config.verify, confirm=confirm, say=say)
+
+
+def check_rules(folders: tuple[Path, ...]) -> tuple[int, list[str]]:
+    """How many rules there are, and every fault of theirs, shipped and in `folders`."""
+    from scanner.detect.checksums import CHECKSUMS
+    from scanner.detect.judge import judge
+    from scanner.ruleset import check
+    from scanner.ruleset.load import load
+
+    files = cache.read_files((cache.shipped(), *folders))
+    loaded = load(files)
+    ruleset = cache.compiled(files, "", None)
+    engine = Engine(ruleset)
+
+    def find(text: bytes) -> list[tuple[str, bytes]]:
+        return [(m.rule, m.secret.reveal()) for m in engine.scan(Chunk(text, Origin("check")))]
+
+    bench = check.Bench(
+        find=find,
+        good=lambda spec, value: not judge(ruleset.by_id[spec.id], b'"' + value + b'"', (1, 1 + len(value)), value),
+        seal=lambda name: CHECKSUMS[name].seal,
+        rules={spec.id: spec for file in loaded for spec in file.rules},
+    )
+    faults = [f"{name}: {fault}" for name, file in zip(files, loaded, strict=True) for fault in check.check(file, bench)]
+    return len(ruleset.rules), faults

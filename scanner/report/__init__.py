@@ -1,0 +1,27 @@
+"""What a run found, written for people and for machines: one module a format, imported only when asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from scanner.model import DeadkeyError
+from scanner.report.interface import Format, Options
+
+FORMATS = {
+    "table": "scanner.report.table",
+    "json": "scanner.report.json",
+    "jsonl": "scanner.report.jsonl",
+    "sarif": "scanner.report.sarif",
+}
+"""By the name given to `--format`: the module that writes it."""
+
+
+def load(name: str) -> Format:
+    """The format called `name`. Raises DeadkeyError when there is none."""
+    if name not in FORMATS:
+        raise DeadkeyError(f"no such format: {name!r} (there are {', '.join(FORMATS)})")
+    return cast(Format, import_module(FORMATS[name]))
+
+
+__all__ = ["FORMATS", "Format", "Options", "load"]

@@ -1,0 +1,198 @@
+"""The report for a person at a terminal, and what the pre-commit hook says when it stops a commit.
+
+Whatever came from scanned content, an issuer or a hook is made inert first and never read as markup. Colour and folding
+are for terminals alone: into a file or a pipe every cell is written whole. rich is imported only to draw a table.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from scanner.model import LEVELS, Finding, Location, Outcome, Report, Severity, Verdict
+from scanner.report.interface import Options
+from scanner.report.record import secret_text
+from scanner.report.scrub import scrubbed
+from scanner.report.text import count, inert, place, put
+
+NARROWEST = 60
+"""Columns. Below that folded cells are harder to read than lines that the terminal wraps."""
+
+WIDEST = 100_000
+"""Columns for what is no terminal: enough that nothing is folded."""
+
+LONGEST = 300
+"""Characters shown of one thing that an issuer or a hook said; the JSON report has all of it."""
+
+SEVERITY: dict[Severity, str] = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
+
+STATUS = {"live": "bold red", "revoked": "green", "already-dead": "green", "dead": "green", "failed": "bold red"}
+
+
+def render(report: Report, options: Options, out: TextIO) -> None:
+    """Write the findings, the worst first, then what was skipped and a summary."""
+    if not options.show_secrets:
+        report = scrubbed(report)
+    if report.findings:
+        put(out, _drawn(sorted(report.findings, key=_rank), options, out) + "\n")
+    if report.skipped:
+        put(out, "Not scanned, or not in full:\n")
+        for skip in report.skipped:
+            times = f" ({skip.count})" if skip.count != 1 else ""
+            put(out, f"  {inert(skip.path)}: {inert(skip.reason)}{times}\n")
+        put(out, "\n")
+    put(out, summary(report) + "\n")
+
+
+def summary(report: Report) -> str:
+    """One line: `3 secrets in 5 places; 1 live. 2 files could not be read in full.`"""
+    findings = report.findings
+    said = "No secrets found"
+    if findings:
+        said = f"{count(len(findings), 'secret')} in {count(sum(len(f.locations) for f in findings), 'place')}"
+        if any(finding.verdict for finding in findings):
+            said += f"; {sum(map(_alive, findings))} live"
+        if revoked := sum(finding.outcome is not None and finding.outcome.state == "revoked" for finding in findings):
+            said += f", {revoked} revoked"
+    if unread := sum(skip.count for skip in report.skipped):
+        return f"{said}. {count(unread, 'file')} could not be read in full."
+    return f"{said}."
+
+
+def refusal(report: Report, out: TextIO) -> None:
+    """Say which secrets stop a commit, and the two ways on. Never shows a secret, and draws nothing."""
+    report = scrubbed(report)
+    for finding in sorted(report.findings, key=_rank):
+        for location in finding.locations:
+            where = f"{place(location)}:{location.start_line}:{location.start_column}"
+            put(out, f"{where}  {inert(finding.name)}  {inert(finding.secret.redacted)}\n")
+    for skip in report.skipped:
+        put(out, f"{inert(skip.path)}  could not be read in full: {inert(skip.reason)}\n")
+    if report.findings:
+        put(out, "\nIf it is a secret: take it out of the change, and rotate the token.\n")
+        pages = dict.fromkeys((inert(f.name), inert(f.rotate)) for f in report.findings if f.rotate)
+        for name, page in pages:
+            put(out, f"    {name}: {page}\n")
+        put(out, "If it is none: put deadkey:allow in a comment on that line.\n")
+
+
+def _alive(finding: Finding) -> bool:
+    ended = finding.outcome is not None and finding.outcome.state in ("revoked", "already-dead")
+    return finding.verdict is not None and finding.verdict.state == "live" and not ended
+
+
+def _rank(finding: Finding) -> tuple[Any, ...]:
+    """Live ones first, then by severity, confidence and path."""
+    first = finding.locations[0] if finding.locations else None
+    where = (first.path or "", first.start_line, first.start_column) if first else ("", 0, 0)
+    return (not _alive(finding), -LEVELS[finding.severity], -LEVELS[finding.confidence], *where, finding.fingerprint)
+
+
+def _drawn(findings: Iterable[Finding], options: Options, out: TextIO) -> str:
+    from rich.box import ASCII2, SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    def cell(text: str, style: str = "") -> Text:
+        return Text(text, style=style, overflow="fold", end="")
+
+    unicode = (getattr(out, "encoding", None) or "utf-8").lower().startswith("utf")
+    table = Table(
+        box=SIMPLE_HEAD if unicode else ASCII2, pad_edge=False, show_edge=False, header_style="bold", show_lines=False
+    )
+    for title in ("Severity", "Secret", "Place", "Introduced", "At head", "State"):
+        table.add_column(title, overflow="fold")
+    for finding in findings:
+        table.add_row(
+            cell(finding.severity, SEVERITY[finding.severity]),
+            cell(f"{inert(finding.name)}\n{inert(secret_text(finding.secret, options.show_secrets))}"),
+            cell(_places(finding.locations)),
+            cell(_introduced(finding.locations)),
+            cell(_at_head(finding.locations)),
+            cell("\n".join(_state(finding)), _status_style(finding)),
+        )
+    terminal = bool(getattr(out, "isatty", lambda: False)())
+    color = options.color
+    if color is None:
+        color = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    width = options.width or (shutil.get_terminal_size().columns if terminal else WIDEST)
+    drawn = Console(
+        file=io.StringIO(),
+        width=max(width, NARROWEST),
+        force_terminal=color,
+        no_color=not color,
+        color_system="standard" if color else None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+    )
+    with drawn.capture() as capture:
+        drawn.print(table)
+    return "\n".join(row.rstrip() for row in capture.get().split("\n"))
+
+
+def _places(locations: tuple[Location, ...]) -> str:
+    if not locations:
+        return "-"
+    more = f"\n+{len(locations) - 1} more" if len(locations) > 1 else ""
+    return f"{place(locations[0])}:{locations[0].start_line}{more}"
+
+
+def _introduced(locations: tuple[Location, ...]) -> str:
+    """The commit that brought it in first: by date, as far as dates are known."""
+    committed = [location for location in locations if location.commit]
+    if not committed:
+        return "-"
+    first = min(committed, key=_when)
+    parts = ((first.commit or "")[:8], (first.date or "")[:10], first.author or "")
+    return "\n".join(inert(part) for part in parts if part)
+
+
+def _when(location: Location) -> datetime:
+    try:
+        when = datetime.fromisoformat(location.date or "")
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _at_head(locations: tuple[Location, ...]) -> str:
+    known = {location.at_head for location in locations} - {None}
+    return "yes" if True in known else "no" if known else "-"
+
+
+def _state(finding: Finding) -> Iterable[str]:
+    yield from _verdict_lines(finding.verdict) if finding.verdict else ["not verified"]
+    if finding.outcome:
+        yield from _outcome_lines(finding.outcome)
+
+
+def _verdict_lines(verdict: Verdict) -> Iterable[str]:
+    yield f"{verdict.state}: {_short(verdict.reason)}" if verdict.reason else verdict.state
+    for name, value in verdict.identity.items():
+        if value not in (None, "", [], {}):
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            yield f"{_short(str(name))}: {_short(shown)}"
+
+
+def _outcome_lines(outcome: Outcome) -> Iterable[str]:
+    yield f"{outcome.state} ({_short(outcome.hook)})" if outcome.hook else outcome.state
+    for said in (outcome.detail, outcome.effect):
+        if said:
+            yield _short(said)
+
+
+def _short(text: str) -> str:
+    cut = len(text) - LONGEST
+    return inert(text) if cut <= 0 else f"{inert(text[:LONGEST])}… ({cut} characters more)"
+
+
+def _status_style(finding: Finding) -> str:
+    ended = finding.outcome.state if finding.outcome else ""
+    return STATUS.get(ended) or STATUS.get(finding.verdict.state if finding.verdict else "", "")

@@ -1,0 +1,269 @@
+"""Revokes what was found live: asks or consults the policy, writes the intent, calls a hook, and asks the issuer again.
+
+"revoked" is said only of a secret that its issuer calls dead. What a killed run has begun is finished first, by asking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from scanner.model import Finding, Outcome
+from scanner.revoke.hooks.interface import HookResult, Tools, load
+from scanner.revoke.journal import Journal, JournalError, pending
+from scanner.revoke.policy import decide
+from scanner.revoke.settings import RevokeSettings
+from scanner.verify.clean import scrub, secrets_of
+from scanner.verify.interface import Actions, Clock
+from scanner.verify.live import verify
+from scanner.verify.settings import VerifySettings, place, place_of
+
+Confirm = Callable[[Finding, str], bool]
+"""Asks a person: the finding, and the effect of revoking it."""
+
+Say = Callable[[str], None]
+"""Takes a line on what is going on. It holds no secret."""
+
+PLACES = 20
+"""Paths that a journal entry names at most."""
+
+INTERRUPTED = "confirmed after an interrupted run"
+
+
+@dataclass
+class _Run:
+    """What one call of `revoke` works with."""
+
+    actions: Actions
+    tools: Tools
+    journal: Journal
+    confirm: Confirm
+    say: Say
+    used: Counter[int] = field(default_factory=Counter)
+    begun: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    acted: bool = False
+
+    @property
+    def settings(self) -> RevokeSettings:
+        return self.tools.revoke
+
+
+def revoke(
+    findings: Sequence[Finding],
+    actions: Actions,
+    settings: RevokeSettings,
+    verify_settings: VerifySettings,
+    *,
+    confirm: Confirm,
+    say: Say,
+    clock: Clock = time,
+) -> list[Finding]:
+    """`findings` in their order; those that are live, or were being revoked when a run was killed, with an outcome.
+
+    JournalError before any hook is called when the journal cannot be written, or another run holds it. If it fails
+    later, what is left is marked as failed.
+    """
+    from scanner.verify.transport import Transport
+
+    journal = Journal(settings.journal)
+    transport = Transport(_with_webhook(verify_settings, settings), clock)
+    run = _Run(actions, Tools(settings, verify_settings, transport, clock), journal, confirm, say)
+    try:
+        with contextlib.ExitStack() as stack:
+            _begin(findings, run, stack)
+            return [_handle(finding, run) for finding in findings]
+    finally:
+        transport.close()
+
+
+def _begin(findings: Sequence[Finding], run: _Run, stack: contextlib.ExitStack) -> None:
+    """Take the journal for this run if it is going to be written, and read what a killed run left open in it.
+
+    A plan goes without where the journal cannot be had.
+    """
+    plan = run.settings.mode == "plan"
+    try:
+        begun = pending(run.journal.path)
+        if begun or (not plan and any(map(_is_live, findings))):
+            stack.enter_context(run.journal.alone())
+            begun = pending(run.journal.path)
+    except JournalError as e:
+        if not plan:
+            raise
+        run.say(str(e))
+        return
+    for intent in begun:
+        run.begun.setdefault(intent["fingerprint"], []).append(intent)
+
+
+def _with_webhook(verify_settings: VerifySettings, settings: RevokeSettings) -> VerifySettings:
+    """The user named the webhook's host by configuring it: it may be a private one."""
+    if settings.webhook is None:
+        return verify_settings
+    named = place(*place_of(settings.webhook.url))
+    return replace(verify_settings, hosts=verify_settings.hosts | {named})
+
+
+def _is_live(finding: Finding) -> bool:
+    return finding.verdict is not None and finding.verdict.state == "live"
+
+
+def _plan(finding: Finding, actions: Actions, tools: Tools) -> Outcome:
+    action = actions(finding.rule)
+    for name in tools.revoke.hooks:
+        effect = load(name).effect(finding, action, tools)
+        if effect is not None:
+            return Outcome("planned", name, effect=effect)
+    owner = (action.get("revoke") or {}).get("owner") or {}
+    needs = "".join(f"; its rule needs {name}: {what}" for name, what in owner.items())
+    detail = f"no hook applies{needs}" + (f"; rotate it: {action['rotate']}" if action.get("rotate") else "")
+    return Outcome("planned", "", detail)
+
+
+def _handle(finding: Finding, run: _Run) -> Finding:
+    try:
+        finding = _fresh(finding, run)
+        if run.begun:
+            settled = _settle(finding, run.begun.get(run.journal.fingerprint(finding.secret), []), run)
+            if settled is not None:
+                return replace(finding, outcome=settled)
+        if not _is_live(finding):
+            return finding
+        plan = _plan(finding, run.actions, run.tools)
+        if run.settings.mode == "plan":
+            return replace(finding, outcome=plan)
+        if not plan.hook:
+            return replace(finding, outcome=Outcome("refused", "", plan.detail))
+        if refusal := _refusal(finding, plan, run):
+            return replace(finding, outcome=Outcome("refused", plan.hook, refusal, plan.effect))
+        return _act(finding, plan, run)
+    except JournalError as e:
+        if not run.acted:
+            raise
+        return replace(finding, outcome=Outcome("failed", "", str(e)))
+
+
+def _fresh(finding: Finding, run: _Run) -> Finding:
+    """A live verdict from longer ago counts for nothing: the issuer is asked again."""
+    if not _is_live(finding) or run.settings.mode == "plan":
+        return finding
+    assert finding.verdict
+    try:
+        asked = datetime.fromisoformat(finding.verdict.checked or "").timestamp()
+    except ValueError:
+        asked = 0.0
+    return finding if run.tools.clock.time() - asked <= run.settings.fresh else _asked(finding, run)
+
+
+def _asked(finding: Finding, run: _Run) -> Finding:
+    return verify([finding], run.actions, run.tools.verify, clock=run.tools.clock)[0]
+
+
+def _settle(finding: Finding, intents: list[dict[str, Any]], run: _Run) -> Outcome | None:
+    """Close what a killed run has begun, by what the issuer says now. None: go on as if nothing had been begun."""
+    if not intents:
+        return None
+    state = finding.verdict.state if finding.verdict else "unknown"
+    hook = str(intents[-1].get("hook", ""))
+    if state == "dead":
+        for intent in intents:
+            _write(
+                finding,
+                run,
+                "outcome",
+                hook=hook,
+                intent=intent["seq"],
+                state="revoked",
+                detail=f"revoked, {INTERRUPTED}",
+            )
+        run.say(f"{finding.name} {finding.secret}: revoked, {INTERRUPTED}")
+        return Outcome("revoked", hook, INTERRUPTED)
+    if state != "live":
+        return Outcome("pending", hook, "an earlier run was interrupted, and the issuer's answer is not known yet")
+    if run.settings.mode == "plan":
+        return None
+    for intent in intents:
+        detail = "an interrupted run; the issuer still calls it live"
+        _write(finding, run, "outcome", hook=hook, intent=intent["seq"], state="failed", detail=detail)
+    return None
+
+
+def _refusal(finding: Finding, plan: Outcome, run: _Run) -> str | None:
+    if run.settings.mode == "ask":
+        return None if run.confirm(finding, plan.effect) else "not confirmed"
+    decision = decide(finding, run.settings.auto, run.used)
+    if decision.line is None:
+        return decision.reason
+    run.used[decision.line] += 1
+    return None
+
+
+def _act(finding: Finding, plan: Outcome, run: _Run) -> Finding:
+    action = run.actions(finding.rule)
+    reasons = []
+    for name in run.settings.hooks:
+        hook = load(name)
+        effect = hook.effect(finding, action, run.tools)
+        if effect is None:
+            continue
+        intent = _write(finding, run, "intent", hook=name, state="intended", detail=effect)
+        run.acted = True
+        run.say(f"{finding.name} {finding.secret}: revoking ({name})")
+        result: HookResult = hook.run(finding, action, run.tools)
+        result = replace(result, detail=scrub(result.detail, secrets_of(finding)))
+        if result.state == "not-applicable":
+            _write(finding, run, "outcome", hook=name, intent=intent["seq"], state=result.state, detail=result.detail)
+            reasons.append(f"{name}: {result.detail}")
+            continue
+        finding, outcome = _confirmed(finding, name, effect, result, run)
+        with contextlib.suppress(JournalError):
+            # The hook has acted: what it came to is told even if it cannot be written. The intent stays open, and the
+            # next run asks the issuer.
+            _write(finding, run, "outcome", hook=name, intent=intent["seq"], state=outcome.state, detail=outcome.detail)
+        run.say(
+            f"{finding.name} {finding.secret}: {outcome.state}" + (f" ({outcome.detail})" if outcome.detail else "")
+        )
+        return replace(finding, outcome=outcome)
+    return replace(finding, outcome=Outcome("failed", plan.hook, "; ".join(reasons) or "no hook applies", plan.effect))
+
+
+def _confirmed(finding: Finding, hook: str, effect: str, result: HookResult, run: _Run) -> tuple[Finding, Outcome]:
+    """Ask the issuer until it calls the secret dead or patience ends; a failed hook may have done it too."""
+    waits = run.settings.recheck if result.state == "done" else run.settings.recheck[:1]
+    asked = finding
+    for wait in waits:
+        if wait:
+            run.tools.clock.sleep(wait)
+        asked = _asked(finding, run)
+        if asked.verdict and asked.verdict.state == "dead":
+            break
+    verdict = asked.verdict
+    said = {"done": "", "already-dead": "", "later": "it asked for later", "failed": "it failed"}[result.state]
+    told = ": ".join(part for part in (said, result.detail) if part)
+    if verdict and verdict.state == "dead":
+        return asked, Outcome("already-dead" if result.state == "already-dead" else "revoked", hook, told, effect)
+    if result.state == "failed":
+        return asked, Outcome("failed", hook, result.detail, effect)
+    still = "the issuer still calls it live"
+    if verdict is None or verdict.state != "live":
+        still = f"the issuer has not confirmed it ({verdict.reason if verdict else 'not asked'})"
+    return asked, Outcome("pending", hook, "; ".join(part for part in (told, still) if part), effect)
+
+
+def _write(finding: Finding, run: _Run, kind: str, *, detail: str, **fields: Any) -> dict[str, Any]:
+    hidden = secrets_of(finding)
+    paths = dict.fromkeys(scrub(place.path or f"({place.source})", hidden) for place in finding.locations)
+    return run.journal.append(
+        kind,
+        fingerprint=run.journal.fingerprint(finding.secret),
+        rule=finding.rule,
+        provider=finding.provider,
+        places=list(paths)[:PLACES],
+        detail=scrub(detail, hidden, 500),
+        **fields,
+    )

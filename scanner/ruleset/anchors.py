@@ -1,0 +1,295 @@
+"""From a rule's pattern to what is cheap to search for: literal runs with a few bytes around them.
+
+A pattern is read with the parser of Python's `re`; its best literal run becomes the anchor, narrowed by the shortest
+form of what stands next to it. The rest of the pattern is left to extraction, so an anchor may hit too often, never too
+seldom.
+"""
+
+from __future__ import annotations
+
+import base64
+import re._constants as sre  # the parser's own names: typed nowhere, but stable since Python 3.11
+import re._parser as parser
+from dataclasses import dataclass
+from typing import Any
+
+from scanner.ruleset.ruleset import Anchor
+
+MAX_WIDTH = 20_000
+"""The longest match a rule may have, in bytes."""
+LITERALS = 64
+"""A run that stands for more literals than this is treated as a class."""
+BESIDE = 8
+"""How many bytes of the neighbouring classes narrow an anchor."""
+PLENTY = 10
+"""A literal this long needs no narrowing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One element of a pattern: its shortest Hyperscan expression, widths, and the literals it stands for, if few."""
+
+    expression: str | None
+    low: int
+    high: int
+    literals: tuple[bytes, ...] | None = None
+    single: str | None = None
+    """The class, where the part is a repeated single byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where a pattern is anchored, and how far a match can reach before and after the end of a hit."""
+
+    expressions: tuple[str, ...]
+    literals: tuple[bytes, ...]
+    back: int
+    forward: int
+    caseless: bool
+
+
+class Unbounded(ValueError):
+    """The pattern may match more than `MAX_WIDTH` bytes."""
+
+
+def plan(pattern: str) -> Plan:
+    """Choose the anchors of `pattern`. Raises Unbounded, or ValueError where there is nothing to anchor on."""
+    tree = parser.parse(pattern.encode())
+    low, high = tree.getwidth()
+    if high > MAX_WIDTH:
+        raise Unbounded(f"may match more than {MAX_WIDTH} bytes; give every repeat an upper bound")
+    if low == 0:
+        raise ValueError("may match nothing at all")
+    flags = tree.state.flags
+    alternatives = _alternatives(list(tree))
+    plans = [_plan(_parts(items, flags), bool(flags & sre.SRE_FLAG_IGNORECASE)) for items in alternatives]
+    return Plan(
+        tuple(e for p in plans for e in p.expressions),
+        tuple(x for p in plans for x in p.literals) if all(p.literals for p in plans) else (),
+        max(p.back for p in plans),
+        max(p.forward for p in plans),
+        plans[0].caseless,
+    )
+
+
+def width(pattern: str) -> int:
+    """The longest match of `pattern` in bytes."""
+    return int(parser.parse(pattern.encode()).getwidth()[1])
+
+
+def encoded_anchors(rule: int, literals: tuple[bytes, ...]) -> list[Anchor]:
+    """Anchors for encoded copies of a token that begins with, or holds, one of `literals`."""
+    anchors = []
+    for literal in literals:
+        if len(literal) < 4:
+            continue
+        for phase in range(3):
+            first, text = base64_inside(literal, phase)
+            anchors.append(Anchor(_quote(text), rule, "base64", phase=first, length=len(text)))
+        anchors.append(Anchor(literal.hex(), rule, "hex", caseless=True, length=2 * len(literal)))
+        anchors.append(utf16_anchor(rule, literal, caseless=False))
+        escaped = "".join(chr(c) if _unreserved(c) else f"%{c:02x}" for c in literal)
+        if "%" in escaped:
+            anchors.append(Anchor(_quote(escaped.encode()), rule, "url", caseless=True, length=len(escaped)))
+    return anchors
+
+
+def utf16_anchor(rule: int, literal: bytes, caseless: bool) -> Anchor:
+    """Matches both byte orders: the zero bytes between the characters are the same."""
+    spread = b"\0".join(literal[i : i + 1] for i in range(len(literal)))
+    return Anchor(_quote(spread), rule, "utf16", caseless=caseless, length=len(spread))
+
+
+def base64_inside(literal: bytes, phase: int) -> tuple[int, bytes]:
+    """The base64 characters that `literal` alone decides when it starts `phase` bytes into a group of three.
+
+    Returns where in its group of four the first such character stands, and the characters.
+    """
+    text = base64.b64encode(b"\0" * phase + literal)
+    first = (0, 2, 3)[phase]
+    return first, text[first : (phase + len(literal)) * 8 // 6]
+
+
+def context_anchor(rule: int, word: str) -> Anchor:
+    return Anchor(_quote(word.encode()), rule, "context", caseless=True, length=len(word))
+
+
+def _plan(parts: list[Part], caseless: bool) -> Plan:
+    start, end = _best_run(parts)
+    run = _product(parts[start:end])
+    assert run is not None
+    shortest = min(map(len, run)) if run else 0
+    left = right = ""
+    beside = 0
+    if shortest < PLENTY:
+        left = _beside(parts[:start][::-1])[0]
+        right, beside = _beside(parts[end:])
+    if not run and not right:
+        raise ValueError("holds nothing to search for: give a literal, or context words")
+    alternatives = "(?:" + "|".join(map(_quote, run)) + ")" if run != (b"",) else ""
+    back = sum(p.high for p in parts[:end]) + beside
+    forward = sum(p.high for p in parts[end:]) - beside
+    return Plan((left + alternatives + right,), run if shortest >= 3 else (), back, forward, caseless)
+
+
+def _best_run(parts: list[Part]) -> tuple[int, int]:
+    """The neighbouring parts whose literals are longest at their shortest; the first of several such."""
+    best, score = (0, 0), 0
+    for start in range(len(parts)):
+        for end in range(start + 1, len(parts) + 1):
+            run = _product(parts[start:end])
+            if run is None:
+                break
+            if (length := min(map(len, run))) > score:
+                best, score = (start, end), length
+    return best
+
+
+def _product(parts: list[Part]) -> tuple[bytes, ...] | None:
+    out: tuple[bytes, ...] = (b"",)
+    for part in parts:
+        if part.literals is None or len(out) * len(part.literals) > LITERALS:
+            return None
+        out = tuple(a + b for a in out for b in part.literals)
+    return out
+
+
+def _beside(parts: list[Part]) -> tuple[str, int]:
+    """The expression of at most `BESIDE` bytes next to a run, and its length. Reads left parts in reverse as well:
+    a repeated class is the same from either side."""
+    out, length = "", 0
+    for part in parts:
+        if part.single is None or length >= BESIDE:
+            break
+        count = min(part.low, BESIDE - length)
+        if count:
+            out += part.single if count == 1 else f"{part.single}{{{count}}}"
+            length += count
+        if part.low != part.high:
+            break
+    return out, length
+
+
+def _alternatives(items: list[Any]) -> list[list[Any]]:
+    """A pattern that is one choice of unlike forms is anchored form by form."""
+    solid = [item for item in items if not _zero_width(item)]
+    if len(solid) == 1:
+        op, value = solid[0]
+        if op is sre.SUBPATTERN:
+            return _alternatives(list(value[3]))
+        if op is sre.BRANCH and _literals(solid[0]) is None:
+            return [form for branch in value[1] for form in _alternatives(list(branch))]
+    return [items]
+
+
+def _zero_width(item: Any) -> bool:
+    return item[0] in (sre.AT, sre.ASSERT, sre.ASSERT_NOT)
+
+
+def _parts(items: list[Any], flags: int) -> list[Part]:
+    out: list[Part] = []
+    for item in items:
+        op, value = item
+        if _zero_width(item):
+            continue
+        if op is sre.SUBPATTERN and not value[1] and not value[2]:
+            out += _parts(list(value[3]), flags)
+            continue
+        low, high = _width(item)
+        single = _single(item, flags)
+        if single is not None:
+            out.append(Part(single, 1, 1, _literals(item), single))
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT) and len(value[2]) == 1:
+            inner = _single(value[2][0], flags)
+            out.append(Part(inner, low, high, _literals(item), inner))
+        else:
+            out.append(Part(None, low, high, _literals(item)))
+    return out
+
+
+def _width(item: Any) -> tuple[int, int]:
+    holder = parser.SubPattern(parser.State(), [item])
+    low, high = holder.getwidth()
+    return int(low), int(high)
+
+
+def _literals(item: Any) -> tuple[bytes, ...] | None:
+    """The few literals that `item` stands for, or None."""
+    op, value = item
+    if op is sre.LITERAL:
+        return (bytes([value]),)
+    if op is sre.IN and len(value) <= 4 and all(o is sre.LITERAL for o, _ in value):
+        return tuple(bytes([v]) for _, v in value)
+    if _zero_width(item):
+        return (b"",)
+    if op is sre.SUBPATTERN and not value[1] and not value[2]:
+        return _sequence(value[3])
+    if op is sre.BRANCH:
+        out: tuple[bytes, ...] = ()
+        for branch in value[1]:
+            literals = _sequence(branch)
+            if literals is None:
+                return None
+            out += literals
+        return tuple(dict.fromkeys(out)) if len(out) <= LITERALS else None
+    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) and value[1] <= 4:
+        inner = _sequence(value[2])
+        if inner is not None and len(inner) == 1:
+            return tuple(inner[0] * n for n in range(value[0], value[1] + 1))
+    return None
+
+
+def _sequence(items: Any) -> tuple[bytes, ...] | None:
+    out: tuple[bytes, ...] = (b"",)
+    for item in items:
+        literals = _literals(item)
+        if literals is None or len(out) * len(literals) > LITERALS:
+            return None
+        out = tuple(a + b for a in out for b in literals)
+    return out
+
+
+def _single(item: Any, flags: int) -> str | None:
+    """The Hyperscan expression of an element that matches exactly one byte."""
+    op, value = item
+    if op is sre.LITERAL:
+        return _quote(bytes([value]))
+    if op is sre.NOT_LITERAL:
+        return f"[^\\x{value:02x}]"
+    if op is sre.ANY:
+        return "[\\x00-\\xff]" if flags & sre.SRE_FLAG_DOTALL else "[^\\n]"
+    if op is sre.IN:
+        return _class(value)
+    return None
+
+
+_CATEGORIES = {
+    sre.CATEGORY_DIGIT: "\\d",
+    sre.CATEGORY_NOT_DIGIT: "\\D",
+    sre.CATEGORY_WORD: "\\w",
+    sre.CATEGORY_NOT_WORD: "\\W",
+    sre.CATEGORY_SPACE: "\\s",
+    sre.CATEGORY_NOT_SPACE: "\\S",
+}
+
+
+def _class(members: Any) -> str:
+    out = ""
+    for op, value in members:
+        if op is sre.NEGATE:
+            out += "^"
+        elif op is sre.LITERAL:
+            out += f"\\x{value:02x}"
+        elif op is sre.RANGE:
+            out += f"\\x{value[0]:02x}-\\x{value[1]:02x}"
+        elif op is sre.CATEGORY:
+            out += _CATEGORIES[value]
+    return f"[{out}]"
+
+
+def _quote(literal: bytes) -> str:
+    return "".join(chr(c) if chr(c).isalnum() and c < 128 else f"\\x{c:02x}" for c in literal)
+
+
+def _unreserved(c: int) -> bool:
+    return c < 128 and (chr(c).isalnum() or c in b"-._~")

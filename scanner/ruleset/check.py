@@ -1,0 +1,130 @@
+"""What a rule file must prove beyond its schema: its examples are found, its rejects are not, by the real engine.
+
+The engine is handed in, so that this room needs to know nothing of detection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from scanner.ruleset.generate import Ungeneratable, generate
+from scanner.ruleset.schema import Exchange, RuleFile, RuleSpec
+
+Find = Callable[[bytes], list[tuple[str, bytes]]]
+"""Scans one text: rule ids and secrets found."""
+Good = Callable[[RuleSpec, bytes], bool]
+"""Whether a generated value passes the rule's own judgement."""
+Seal = Callable[[str], Callable[[bytes], bytes]]
+"""By a checksum's name: what makes it right. Raises KeyError."""
+
+FEWEST = 4
+"""Examples and their settings that a rule must show; rejects come on top."""
+FILTERS = frozenset(("b64encode", "b64url", "hex", "urlencode", "hmac_sha256", "basic", "upper", "lower", "trim", "length"))
+
+
+class Example(NamedTuple):
+    """An example with everything filled in, and the secret that must be found in it."""
+
+    text: bytes
+    secret: bytes
+
+
+class Bench(NamedTuple):
+    """What checking needs from other rooms, and all rules by id."""
+
+    find: Find
+    good: Good
+    seal: Seal
+    rules: dict[str, RuleSpec]
+
+
+def check(file: RuleFile, bench: Bench) -> Iterator[str]:
+    """Every fault of one file's rules as `rule ID: field: what is wrong`."""
+    for rule in file.rules:
+        for fault in _check_rule(rule, bench):
+            yield f"rule {rule.id}: {fault}"
+
+
+def _check_rule(rule: RuleSpec, bench: Bench) -> Iterator[str]:
+    try:
+        shown = list(examples(rule, bench))
+    except Ungeneratable as e:
+        yield f"examples: {e}"
+        return
+    except KeyError as e:
+        yield f"checksum: there is no checksum {e}"
+        return
+    if not rule.component and len(shown) < FEWEST:
+        yield f"examples: show at least {FEWEST} settings, not {len(shown)}"
+    if not rule.component and len(rule.rejects) < 2:
+        yield "rejects: show at least two lines that must not be found"
+    for number, example in enumerate(shown, 1):
+        found = bench.find(example.text)
+        yield from _example_faults(rule, number, example, found)
+    for number, text in enumerate(rule.rejects, 1):
+        if any(name == rule.id for name, _ in bench.find(text.encode())):
+            yield f"rejects: number {number} is found: {text}"
+    for part in (rule.verify, rule.revoke):
+        if part is not None:
+            yield from _template_faults(rule, part)
+
+
+def _example_faults(rule: RuleSpec, number: int, example: Example, found: list[tuple[str, bytes]]) -> Iterator[str]:
+    own = [secret for name, secret in found if name == rule.id]
+    if not rule.component and example.secret not in own:
+        seen = ", ".join(sorted({name for name, _ in found})) or "nothing"
+        what = f"with another secret ({own[0].decode(errors='replace')})" if own else f"(but {seen})"
+        yield f"examples: number {number} is not found {what}: {example.text.decode(errors='replace')}"
+    for name, secret in found:
+        if name != rule.id and name not in rule.overlaps and secret == example.secret:
+            yield f"examples: number {number} is claimed by {name} as well; name it under overlaps, or narrow one of them"
+
+
+def examples(rule: RuleSpec, bench: Bench) -> Iterator[Example]:
+    """The rule's examples filled in, each with a token of its own. Raises Ungeneratable, KeyError for a checksum."""
+    for number, text in enumerate(rule.examples):
+        token = token_of(rule, bench, f"{rule.id} {number}")
+        filled = text.encode().replace(b"{token}", token)
+        for companion in rule.with_:
+            marker = b"{" + companion.name.encode() + b"}"
+            if marker in filled:
+                other = bench.rules[companion.rule]
+                filled = filled.replace(marker, token_of(other, bench, f"{rule.id} {companion.name} {number}"))
+        yield Example(filled, token if "{token}" in text else _literal(rule, filled))
+
+
+def token_of(rule: RuleSpec, bench: Bench, seed: str) -> bytes:
+    """A made-up secret of `rule`."""
+    seal = bench.seal(rule.checksum) if rule.checksum else None
+    return generate(rule.pattern, seed, seal, lambda value: bench.good(rule, value))
+
+
+def _literal(rule: RuleSpec, text: bytes) -> bytes:
+    """The secret of an example that is written out."""
+    found = re.search(rule.pattern.encode(), text)
+    if found is None:
+        return b""
+    return found.group("secret") if "secret" in found.re.groupindex else found.group()
+
+
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_FIRST = re.compile(r"\s*([A-Za-z_][\w.]*)")
+_FILTER = re.compile(r"\|\s*([a-z_0-9]+)")
+
+
+def _template_faults(rule: RuleSpec, part: Exchange) -> Iterator[str]:
+    """Variables and filters that no run will define."""
+    known = {"secret", "endpoint", *(c.name for c in rule.with_), *(f"owner.{name}" for name in part.owner)}
+    for step in part.steps:
+        known.update(step.save)
+    for request in part.requests():
+        for expression in _EXPRESSION.findall(request.model_dump_json(by_alias=True)):
+            first = _FIRST.match(expression)
+            name = first[1] if first else ""
+            if name not in known:
+                yield f"template: {name or expression.strip()} is not defined (there are {', '.join(sorted(known))})"
+            for used in _FILTER.findall(expression):
+                if used not in FILTERS:
+                    yield f"template: there is no filter {used}"

@@ -1,0 +1,101 @@
+"""Checked rules to compiled ones: anchors chosen, reach measured, the Hyperscan database built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hyperscan
+
+from scanner.model import DeadkeyError
+from scanner.ruleset import anchors as anchoring
+from scanner.ruleset.ruleset import RANKS, Anchor, Companion, Rule
+from scanner.ruleset.schema import RuleFile, RuleSpec
+
+def compile_rules(files: list[RuleFile]) -> tuple[tuple[Rule, ...], tuple[Anchor, ...]]:
+    """Every rule with its anchors. Raises DeadkeyError naming the rule that cannot be anchored."""
+    rules: list[Rule] = []
+    found: list[Anchor] = []
+    for file in files:
+        for spec in file.rules:
+            rule, own = compile_rule(len(rules), file.provider, spec)
+            rules.append(rule)
+            found += own
+    return tuple(rules), tuple(found)
+
+
+def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list[Anchor]]:
+    try:
+        plan = None if spec.context else anchoring.plan(spec.pattern)
+        width = anchoring.width(spec.pattern)
+        if width > anchoring.MAX_WIDTH:
+            raise anchoring.Unbounded(f"may match more than {anchoring.MAX_WIDTH} bytes; give every repeat an upper bound")
+    except ValueError as e:
+        raise DeadkeyError(f"rule {spec.id}: pattern: {e}") from e
+    rank = spec.rank or ("context" if spec.context else "token")
+    own: list[Anchor] = []
+    if plan is None:
+        for word in spec.context:
+            own.append(anchoring.context_anchor(number, word))
+            own.append(anchoring.utf16_anchor(number, word.encode(), caseless=True))
+        back, forward = 0, spec.near + width
+    else:
+        own += [Anchor(e, number, "plain", caseless=plan.caseless) for e in plan.expressions]
+        if plan.caseless or rank == "generic":
+            own += [anchoring.utf16_anchor(number, x, caseless=plan.caseless) for x in plan.literals if len(x) > 3]
+        else:
+            own += anchoring.encoded_anchors(number, plan.literals)
+        back, forward = plan.back, plan.forward
+    rule = Rule(
+        id=spec.id,
+        provider=provider,
+        name=spec.name,
+        severity=spec.severity,
+        confidence=spec.confidence,
+        pattern=spec.pattern,
+        rank=RANKS[rank],
+        back=back,
+        forward=forward,
+        multiline=spec.span == "multiline",
+        context=tuple(spec.context),
+        near=spec.near if spec.context else 0,
+        checksum=spec.checksum,
+        min_entropy=spec.min_entropy,
+        known=tuple(spec.known),
+        companions=tuple(Companion(c.rule, c.name, c.within, c.required) for c in spec.with_),
+        component=spec.component,
+        rotate=spec.rotate,
+    )
+    return rule, own
+
+
+def build(anchors: tuple[Anchor, ...]) -> bytes:
+    """The serialised Hyperscan database of `anchors`, numbered in their order."""
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    try:
+        database.compile(
+            expressions=[a.expression.encode() for a in anchors],
+            ids=list(range(len(anchors))),
+            elements=len(anchors),
+            flags=[hyperscan.HS_FLAG_CASELESS if a.caseless else 0 for a in anchors],
+        )
+    except hyperscan.HyperscanError as e:
+        raise DeadkeyError(f"the rules do not compile: {e}") from e
+    return bytes(hyperscan.dumpb(database))
+
+
+def actions(files: list[RuleFile]) -> dict[str, dict[str, Any]]:
+    """By rule id: what `Ruleset.actions` answers, as plain data."""
+    out: dict[str, dict[str, Any]] = {}
+    for file in files:
+        for spec in file.rules:
+            plain = spec.model_dump(by_alias=True, mode="json", exclude_defaults=True)
+            out[spec.id] = {
+                "provider": file.provider,
+                "verify": plain.get("verify"),
+                "revoke": plain.get("revoke"),
+                "rotate": spec.rotate,
+                "domains": file.allowed_domains(),
+                "with": plain.get("with", []),
+                "docs": spec.docs,
+            }
+    return out

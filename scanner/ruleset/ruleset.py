@@ -1,0 +1,101 @@
+"""Compiled rules: what detection and the acting rooms work with. No YAML, no pydantic, no network here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from scanner.model import Confidence, Severity
+
+RANKS = {"token": 0, "context": 1, "format": 2, "generic": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """What is wanted near a match: the rule to read it with, its name in templates, the distance in bytes."""
+
+    rule: str
+    name: str
+    within: int
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One expression of the anchor database.
+
+    `kind` says what a hit means: plain (the match lies around it), context (a match may follow it), or an encoding
+    (base64, hex, utf16, url: the run of encoded text around it is decoded and scanned again). `phase` is, for base64,
+    where the expression's first character stands in its group of four.
+    """
+
+    expression: str
+    rule: int
+    kind: str
+    caseless: bool = False
+    phase: int = 0
+    length: int = 0
+    """Length of the expression in bytes where it is a literal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One credential type as detection needs it.
+
+    A match starts at most `back` bytes before a hit's end and ends at most `forward` bytes after it.
+    """
+
+    id: str
+    provider: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    pattern: str
+    rank: int
+    back: int
+    forward: int
+    multiline: bool = False
+    context: tuple[str, ...] = ()
+    near: int = 0
+    checksum: str | None = None
+    min_entropy: float | None = None
+    known: tuple[str, ...] = ()
+    companions: tuple[Companion, ...] = ()
+    component: bool = False
+    rotate: str | None = None
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """Compiled rules with their anchor database. `digest` names the rules and the compiler together."""
+
+    rules: tuple[Rule, ...]
+    anchors: tuple[tuple[int, str, int, int], ...]
+    """By expression number: (rule number, kind, phase, length), as in `Anchor`."""
+    database: bytes
+    """The serialised Hyperscan database."""
+    digest: str
+    load_actions: Callable[[], dict[str, dict[str, Any]]] = field(compare=False, repr=False)
+
+    @cached_property
+    def loaded(self) -> Any:
+        """The database ready to scan; not to be used by two threads at once. Raises hyperscan.HyperscanError."""
+        import hyperscan
+
+        database = hyperscan.loadb(self.database, hyperscan.HS_MODE_BLOCK)
+        database.scratch = hyperscan.Scratch(database)
+        return database
+
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
+
+    @cached_property
+    def _actions(self) -> dict[str, dict[str, Any]]:
+        return self.load_actions()
+
+    def actions(self, rule: str) -> dict[str, Any]:
+        """How to verify and revoke: `verify`, `revoke`, `rotate`, `domains`, `with`, `docs`, as the schema shapes them."""
+        return self._actions[rule]

@@ -1,0 +1,98 @@
+"""What is about to be committed, and what a range of commits adds: git's own diff, read as a patch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scanner.model import Chunk, DeadkeyError, Sighting, Skip
+from scanner.sources.diff import added_chunks
+from scanner.sources.git import provenance
+from scanner.sources.git.objects import Errors
+from scanner.sources.git.run import Repository
+from scanner.sources.interface import Item
+
+DIFF = (
+    *("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--text", "--patch", "-U10"),
+    *("--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedSource:
+    """The lines that the index adds to HEAD: what the next commit would bring in."""
+
+    repository: Repository
+    kind: str = "staged"
+
+    def items(self) -> Iterator[Item | Skip]:
+        yield Item(self.repository.path)
+
+    def read(self, item: Item) -> Iterator[Chunk | Skip]:
+        """Raises DeadkeyError when git cannot tell."""
+        return _patch(self.repository, ("diff", "--cached", *DIFF, "--"), self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSource:
+    """The lines added by each commit that `revisions` (as of git-log(1)) name; of a merge, what no parent had."""
+
+    repository: Repository
+    revisions: tuple[str, ...]
+    kind: str = "diff"
+
+    def items(self) -> Iterator[Item | Skip]:
+        """Raises DeadkeyError when a revision is not known."""
+        self.repository.ask("rev-list", "--max-count=1", *self._named())
+        yield Item(" ".join(self.revisions))
+
+    def read(self, item: Item) -> Iterator[Chunk | Skip]:
+        return _patch(self.repository, ("log", "--format=commit %H", "--cc", *DIFF, *self._named()), self.kind)
+
+    def _named(self) -> tuple[str, ...]:
+        options = [r for r in self.revisions if r in ("--not", "--remotes", "--all")]
+        if options:
+            return (*self.revisions, "--")
+        return ("--end-of-options", *self.revisions, "--")
+
+    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
+        """Adds author and date of each commit."""
+        details = provenance.commit_details(self.repository, (s.location.commit for s in sightings if s.location.commit))
+        return [provenance.dated(s, details) for s in sightings], []
+
+
+def _patch(repository: Repository, command: tuple[str, ...], kind: str) -> Iterator[Chunk | Skip]:
+    process = repository.start(*command)
+    assert process.stdout
+    with contextlib.closing(Errors(process)) as errors:
+        try:
+            yield from added_chunks(process.stdout, kind, name="git's answer")
+        except DeadkeyError:  # commits that change nothing print their ids alone
+            pass
+        if process.wait():
+            raise DeadkeyError(f"{repository.path}: git {command[0]}: {errors.text()}")
+
+
+def range_of(text: str) -> tuple[str, ...] | None:
+    """The revisions of `A..B` (or `A...B`, read the same: what B has and A has not), or None when it is no range."""
+    old, dots, new = text.partition("..")
+    if not dots:
+        return None
+    return (f"{old or 'HEAD'}..{new.removeprefix('.') or 'HEAD'}",)
+
+
+def pushed(environment: dict[str, str], lines: Sequence[str]) -> list[tuple[str, ...]]:
+    """The ranges being pushed: as pre-commit tells in PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, or git on a pre-push
+    hook's standard input (githooks(5)); with neither, what HEAD has and no remote branch."""
+    new = environment.get("PRE_COMMIT_TO_REF")
+    old = environment.get("PRE_COMMIT_FROM_REF")
+    if new and old:
+        return [(f"{old}..{new}",)]
+    ranges = []
+    for line in lines:
+        words = line.split()
+        if len(words) == 4 and words[1].strip("0"):
+            base = ("--not", words[3]) if words[3].strip("0") else ("--not", "--remotes")
+            ranges.append((words[1], *base))
+    return ranges or ([] if lines else [("HEAD", "--not", "--remotes")])

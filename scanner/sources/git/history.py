@@ -1,0 +1,110 @@
+"""A repository's whole history: its object store, not its diffs. Every distinct object is looked at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scanner.model import Chunk, Location, Secret, Sighting, Skip
+from scanner.sources.git import provenance
+from scanner.sources.git.objects import Entry, contents, inventory
+from scanner.sources.git.run import Repository
+from scanner.sources.interface import Item
+
+SLICE = 64 << 20
+"""Bytes of unpacked objects that make one unit of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySource:
+    """All blobs, commits and tags of one repository, reachable or not, by asking git for each (the reference path)."""
+
+    repository: Repository
+    entries: tuple[Entry, ...]
+    skips: tuple[Skip, ...] = ()
+    kind: str = "git"
+
+    @classmethod
+    def open(cls, repository: Repository) -> HistorySource:
+        entries, skips = inventory(repository)
+        return cls(repository, tuple(entries), tuple(skips))
+
+    def items(self) -> Iterator[Item | Skip]:
+        """Slices of the object store, then what is missing from it."""
+        yield from self.skips
+        yield Item("missing objects", 0, ())
+        part: list[Entry] = []
+        size = 0
+        for entry in self.entries:
+            if entry.kind != "tree":
+                part.append(entry)
+                size += entry.size
+                if size >= SLICE:
+                    yield Item("objects", size, tuple(part))
+                    part, size = [], 0
+        if part:
+            yield Item("objects", size, tuple(part))
+
+    def read(self, item: Item) -> Iterator[Chunk | Skip]:
+        return contents(self.repository, list(item.payload)) if item.payload else missing(self.repository)
+
+    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
+        """Sightings by object to sightings by commit and path."""
+        return resolve(self.repository, sightings, [e.oid for e in self.entries if e.kind == "commit"])
+
+
+def missing(repository: Repository) -> Iterator[Skip]:
+    """What commits and trees refer to and the store does not hold, as in a partial or broken clone."""
+    status, out, said = repository.run("rev-list", "--objects", "--all", "--missing=print", "--quiet")
+    gone = [line[1:] for line in out.decode().split() if line.startswith("?")]
+    shown = ", ".join(gone[:5]) + (", …" if len(gone) > 5 else "")
+    if gone:
+        reason = f"objects are missing, as in a partial clone ({shown}); `git fetch --refetch --no-filter` brings them"
+        yield Skip(repository.path, reason, len(gone))
+    if status:
+        yield Skip(repository.path, f"what the history refers to cannot be followed: {said}")
+
+
+def resolve(repository: Repository, sightings: Sequence[Sighting], commits: list[str]) -> tuple[list[Sighting], list[Skip]]:
+    """Give every sighting in a blob its commits and paths: one sighting for each place that brought the secret in."""
+    holders: dict[Secret, dict[str, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
+    out: list[Sighting] = []
+    for sighting in sightings:
+        if sighting.location.blob:
+            holders[sighting.match.secret][sighting.location.blob].append(sighting)
+        else:
+            out.append(sighting)
+    blobs = frozenset(blob for by_blob in holders.values() for blob in by_blob)
+    skips: list[Skip] = []
+    changes: dict[str, list[provenance.Change]] = defaultdict(list)
+    for change in provenance.changes(repository, commits, blobs) if blobs else ():
+        if isinstance(change, Skip):
+            skips.append(change)
+        else:
+            changes[change.new].append(change)
+    standing = provenance.at_tips(repository, (c.path for some in changes.values() for c in some))
+    index = provenance.in_index(repository) if blobs else {}
+    for by_blob in holders.values():
+        for blob, found in by_blob.items():
+            for sighting in found:
+                out += [replace(sighting, location=x) for x in _places(sighting.location, by_blob, changes[blob], standing, index)]
+    details = provenance.commit_details(repository, (s.location.commit for s in out if s.location.commit))
+    return [provenance.dated(s, details) for s in out], skips
+
+
+def _places(
+    location: Location,
+    holders: dict[str, list[Sighting]],
+    changes: Iterable[provenance.Change],
+    standing: dict[str, set[str]],
+    index: dict[str, str],
+) -> Iterator[Location]:
+    known = False
+    for change in changes:
+        known = True
+        if not any(old in holders for old in change.old):
+            at_head = not standing.get(change.path, set()).isdisjoint(holders)
+            yield replace(location, path=change.path, commit=change.commit, at_head=at_head)
+    if not known:
+        yield replace(location, path=index.get(location.blob or ""), at_head=False)

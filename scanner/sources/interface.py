@@ -1,0 +1,33 @@
+"""What a source is: a list of items, cheap to make and to send to another process, and a way to read each one.
+
+The pipeline decides where items are read and hands what comes out to detection; a source never sees a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from scanner.model import Chunk, Skip
+
+
+class Item(NamedTuple):
+    """A unit of work: what to read, about how many bytes that is (0 when unknown), and what else the source needs."""
+
+    path: str
+    size: int = 0
+    payload: Any = None
+
+
+class Source(Protocol):
+    """Picklable, so that items can be read by worker processes."""
+
+    kind: str
+
+    def items(self) -> Iterable[Item | Skip]:
+        """What there is to read, in the order in which findings are to be listed, with what cannot be read."""
+        ...
+
+    def read(self, item: Item) -> Iterator[Chunk | Skip]:
+        """The bytes of one item. Never raises for what a file holds: what cannot be read comes as a Skip."""
+        ...

@@ -1,0 +1,117 @@
+"""Asks the issuers about findings: every distinct secret once, many at a time, and gives each finding its verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from scanner.model import Finding, Verdict
+from scanner.verify.clean import identity, scrub, secrets_of
+from scanner.verify.interface import Action, Actions, Asker, Clock, Unanswered, Unaskable
+from scanner.verify.settings import VerifySettings
+
+Progress = Callable[[int, int], None]
+"""Called with how many questions are answered, and how many there are."""
+
+
+def verify(
+    findings: Sequence[Finding],
+    actions: Actions,
+    settings: VerifySettings,
+    *,
+    progress: Progress | None = None,
+    clock: Clock = time,
+) -> list[Finding]:
+    """`findings` in their order, each with a verdict. Never raises for what a host says or fails to say."""
+    jobs: dict[Hashable, Finding] = {}
+    for finding in findings:
+        jobs.setdefault(_question(finding), finding)
+    verdicts: dict[Hashable, Verdict] = {}
+    askable: dict[Hashable, Finding] = {}
+    for key, finding in jobs.items():
+        if actions(finding.rule).get("verify") is None:
+            verdicts[key] = Verdict("uncheckable", "its rule knows no way to ask")
+        else:
+            askable[key] = finding
+    if askable:
+        verdicts |= _ask_all(askable, actions, settings, progress, clock)
+    return [replace(finding, verdict=verdicts[_question(finding)]) for finding in findings]
+
+
+def _question(finding: Finding) -> Hashable:
+    return finding.rule, finding.secret, finding.companions
+
+
+def _interleaved(jobs: dict[Hashable, Finding]) -> list[tuple[Hashable, Finding]]:
+    """Rules taken in turn, so that one slow host does not hold all the threads."""
+    seen: dict[str, int] = {}
+    order = []
+    for key, finding in jobs.items():
+        seen[finding.rule] = seen.get(finding.rule, 0) + 1
+        order.append((seen[finding.rule], key, finding))
+    return [(key, finding) for _, key, finding in sorted(order, key=lambda item: item[0])]
+
+
+def _ask_all(
+    jobs: dict[Hashable, Finding], actions: Actions, settings: VerifySettings, progress: Progress | None, clock: Clock
+) -> dict[Hashable, Verdict]:
+    from scanner.verify.transport import Transport
+
+    ask = Transport(settings, clock)
+    pool = ThreadPoolExecutor(min(settings.concurrency, len(jobs)), thread_name_prefix="verify")
+    try:
+        running = {
+            pool.submit(ask_one, finding, actions(finding.rule), settings, ask, clock): key
+            for key, finding in _interleaved(jobs)
+        }
+        verdicts: dict[Hashable, Verdict] = {}
+        left = set(running)
+        while left:
+            done, left = wait(left, return_when=FIRST_COMPLETED)
+            verdicts |= {running[future]: future.result() for future in done}
+            if progress:
+                progress(len(verdicts), len(jobs))
+        return verdicts
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        ask.close()
+
+
+def ask_one(finding: Finding, action: Action, settings: VerifySettings, ask: Asker, clock: Clock) -> Verdict:
+    """The verdict on one finding, with the time at which it was asked."""
+    from scanner.verify.exchange import explain_missing
+
+    checked: str | None = datetime.fromtimestamp(clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        verdict = _asked(finding, action, settings, ask, clock)
+    except Unaskable as e:
+        verdict, checked = Verdict("uncheckable", explain_missing(str(e), action)), None
+    except Unanswered as e:
+        verdict = Verdict("unknown", str(e))
+    except Exception as e:
+        # One odd answer must not end the run; the kind of error is enough to report it by, and holds no value.
+        verdict = Verdict("unknown", f"asking failed ({type(e).__name__})")
+    return replace(verdict, reason=scrub(verdict.reason, secrets_of(finding)), checked=checked)
+
+
+def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Asker, clock: Clock) -> Verdict:
+    spec = action["verify"]
+    if checker := spec.get("checker"):
+        from scanner.verify import aws, jwt
+
+        return {"aws": aws.check, "jwt": jwt.check}[checker](finding, settings, ask, clock)
+    from scanner.verify import exchange
+
+    values = exchange.variables(finding, spec, settings)
+    sets = {name: exchange.conditions(spec.get(name)) for name in ("live", "dead")}
+    result = exchange.run(spec, values, sets, action.get("domains") or (), settings, ask)
+    said = f"{result.answer.host} answered {result.answer.status}"
+    if result.held == ("live",):
+        return Verdict("live", said, identity(result.identity, finding.secret))
+    if result.held == ("dead",):
+        return Verdict("dead", said)
+    which = "both for live and for dead" if result.held else "neither for live nor for dead"
+    return Verdict("unknown", f"{said}, which the rule takes {which}")

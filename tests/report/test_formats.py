@@ -1,0 +1,104 @@
+"""What holds for every format: it is found by name, costs nothing until then, and keeps the secrets to itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.model import DeadkeyError, Report
+from scanner.report import FORMATS, Options, jsonl, load
+from scanner.report.table import refusal
+from scanner.report.text import inert
+
+from .samples import PLANTED, planted, reports
+
+parts = st.text('abcXYZ019_-+/=%"\\ é\n{[', min_size=9, max_size=30)
+
+
+def written(name: str, report: Report, options: Options) -> str:
+    out = io.StringIO()
+    load(name).render(report, options, out)
+    return out.getvalue()
+
+
+def strings(name: str, text: str) -> list[str]:
+    """Every key and value in what was written, as a program reads it."""
+    found: list[str] = []
+
+    def walk(value: Any) -> None:
+        if isinstance(value, str):
+            found.append(value)
+        for inner in value if isinstance(value, (list, dict)) else ():
+            walk(inner)
+        for inner in value.values() if isinstance(value, dict) else ():
+            walk(inner)
+
+    for document in text.splitlines() if name == "jsonl" else [text] if name != "table" else []:
+        walk(json.loads(document))
+    return found
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(part=parts)
+def test_no_format_prints_a_secret(name: str, part: str) -> None:
+    value = f"Zq7{part}"
+    text = written(name, planted(value), Options(color=True))
+    for seen in (text, unquote(text), *strings(name, text)):
+        assert value not in seen
+        assert quote(value) not in seen
+        assert inert(value) not in seen
+
+
+@given(part=parts)
+def test_nor_does_a_followed_line_or_the_hook(part: str) -> None:
+    value = f"Zq7{part}"
+    report = planted(value)
+    out = io.StringIO()
+    refusal(report, out)
+    line = jsonl.line(report.findings[0], Options())
+    for seen in (out.getvalue(), line, *strings("jsonl", line)):
+        assert value not in seen
+        assert inert(value) not in seen
+
+
+@pytest.mark.parametrize(("name", "shown"), [("table", 1), ("json", 1), ("jsonl", 1), ("sarif", 0)])
+def test_secrets_are_shown_when_asked_for_but_never_in_sarif(name: str, shown: int) -> None:
+    text = written(name, planted(PLANTED), Options(show_secrets=True))
+    assert (PLANTED in text) == bool(shown)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(report=reports)
+def test_every_report_can_be_written_anywhere(name: str, report: Report) -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii")
+    load(name).render(report, Options(show_secrets=True), out)
+    out.flush()
+    assert raw.getvalue().endswith(b"\n")
+
+
+def test_an_unknown_format_is_named() -> None:
+    with pytest.raises(DeadkeyError, match="'xml'"):
+        load("xml")
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys, scanner.report\n"
+        "print([m for m in sys.modules if m.startswith('scanner.report.')])\n"
+        "import io, scanner.report.table as t, scanner.model as m\n"
+        "t.refusal(m.Report(()), io.StringIO())\n"
+        "print('rich' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["['scanner.report.interface']", "False"]
