@@ -23,6 +23,8 @@ from scanner.sources.interface import Item, Source
 
 if TYPE_CHECKING:
     from scanner.config import Config
+    from scanner.ruleset.check import Bench
+    from scanner.ruleset.schema import RuleFile, RuleSpec
 
 POOLED = 16 << 20
 """Bytes below which worker processes cost more than they bring."""
@@ -271,8 +273,8 @@ def act(
     return revoke(asked, ruleset.actions, config.revoke, config.verify, confirm=confirm, say=say)
 
 
-def check_rules(folders: tuple[Path, ...]) -> tuple[int, list[str]]:
-    """How many rules there are, and every fault of theirs, shipped and in `folders`."""
+def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Bench]:
+    """The shipped rule files and those in `folders` by name, and what checking and example making needs."""
     from scanner.detect.checksums import CHECKSUMS
     from scanner.detect.judge import judge
     from scanner.ruleset import check
@@ -286,11 +288,16 @@ def check_rules(folders: tuple[Path, ...]) -> tuple[int, list[str]]:
     def find(text: bytes) -> list[tuple[str, bytes]]:
         return [(m.rule, m.secret.reveal()) for m in engine.scan(Chunk(text, Origin("check")))]
 
-    bench = check.Bench(
-        find=find,
-        good=lambda spec, value: not judge(ruleset.by_id[spec.id], b'"' + value + b'"', (1, 1 + len(value)), value),
-        seal=lambda name: CHECKSUMS[name].seal,
-        rules={spec.id: spec for file in loaded for spec in file.rules},
-    )
-    faults = [f"{name}: {fault}" for name, file in zip(files, loaded, strict=True) for fault in check.check(file, bench)]
-    return len(ruleset.rules), faults
+    def good(spec: RuleSpec, value: bytes) -> bool:
+        return not judge(ruleset.by_id[spec.id], b'"' + value + b'"', (1, 1 + len(value)), value)
+
+    rules = {spec.id: spec for file in loaded for spec in file.rules}
+    return dict(zip(files, loaded, strict=True)), check.Bench(find, good, lambda name: CHECKSUMS[name].seal, rules)
+
+
+def check_rules(folders: tuple[Path, ...] = ()) -> tuple[int, list[str]]:
+    """How many rules there are, and every fault of theirs, shipped and in `folders`."""
+    from scanner.ruleset.check import check
+
+    files, bench = rule_bench(folders)
+    return len(bench.rules), [f"{name}: {fault}" for name, file in files.items() for fault in check(file, bench)]

@@ -159,7 +159,7 @@ class Journal:
 def read(path: Path) -> list[dict[str, Any]]:
     """The entries that can be read, in their order; a torn last line is left out. No journal: no entries."""
     with _told(path):
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        lines = _data(path).split(b"\n")[:-1]
     return [entry for entry in map(_parsed, lines) if entry is not None]
 
 
@@ -173,7 +173,7 @@ def pending(path: Path) -> list[dict[str, Any]]:
 def verify(path: Path) -> list[Problem]:
     """What is wrong with the journal: changed, missing or reordered entries, a cut tail, a torn last line."""
     with _told(path):
-        data = path.read_bytes() if path.exists() else b""
+        data = _data(path)
         head = _head(path)
     *lines, torn = data.split(b"\n")
     problems = []
@@ -199,6 +199,12 @@ def verify(path: Path) -> list[Problem]:
     if head and head["seq"] > seq:
         problems.append(Problem(len(lines) + 1, f"entries {seq + 1} to {head['seq']} are missing at the end"))
     return problems
+
+
+def _data(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file")
+    return path.read_bytes() if path.exists() else b""
 
 
 def _head(path: Path) -> dict[str, Any] | None:
@@ -236,7 +242,8 @@ def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, data)
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(fd)
     finally:
         os.close(fd)

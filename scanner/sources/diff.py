@@ -12,7 +12,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -85,19 +85,21 @@ class _Side:
     touch: list[Span] = field(default_factory=list)
     done: int = 0
 
-    def add(self, piece: bytes, added: bool) -> Iterator[Chunk]:
+    def add(self, piece: bytes, added: bool) -> Iterable[Chunk]:
         """One piece of a line; the chunks that became too large for it come out."""
+        full: Iterable[Chunk] = ()
         if len(self.data) + len(piece) > SIZE:
             if self.data.endswith(b"\n"):
-                yield from self.cut(0)
+                full = list(self.cut(0))
             elif len(self.data) > 2 * REACH:
-                yield from self.cut(REACH)
+                full = list(self.cut(REACH))
         begin = len(self.data)
         self.data += piece
         if added:
             if self.touch and self.touch[-1][1] == begin:
                 begin = self.touch.pop()[0]
             self.touch.append((begin, len(self.data)))
+        return full
 
     def cut(self, reach: int) -> Iterator[Chunk]:
         """What is held as a chunk; within a line, `reach` bytes at its end are left for the next one to look at."""
@@ -211,7 +213,10 @@ class _Parser:
                 marks, text = b" " * parents, line
             kept = b"-" not in marks
             lost = b" " if kept else b"-"
-            left = [n - (marks[i : i + 1] == lost) for i, n in enumerate(old)]
+            if parents == 1:
+                left = [old[0] - (marks == lost)]
+            else:
+                left = [n - (marks[i : i + 1] == lost) for i, n in enumerate(old)]
             if len(marks) < parents or marks.strip(b" +-") or min(left) < 0 or new < kept:
                 self.problem = "which does not hold the lines that its header says" if line else "which ends early"
                 self.lines.push(line)
@@ -219,7 +224,7 @@ class _Parser:
             old, new = left, new - kept
             if kept:
                 yield from side.add(text, b"+" in marks)
-            for piece in self.lines.rest():
+            for piece in () if self.lines.ended else self.lines.rest():
                 if kept:
                     yield from side.add(piece, b"+" in marks)
         else:

@@ -61,7 +61,7 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class EnvSource:
-    """Files by name, whatever they are called, and in folders (the current one if none is named) what looks like env."""
+    """Files by name, whatever they are called, and what looks like env in folders, the current one if none is named."""
 
     paths: tuple[str, ...] = ()
     kind: str = KIND

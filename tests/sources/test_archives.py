@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.model import Chunk, Skip
@@ -97,6 +97,7 @@ def test_links_and_devices_in_a_tar_have_nothing_to_read() -> None:
 
 
 @pytest.mark.parametrize("form", COMPRESS)
+@settings(deadline=None)
 @given(data=st.binary(max_size=3000), more=st.binary(max_size=100), step=st.integers(1, 4000))
 def test_a_compressed_file_and_a_concatenation_are_read_whole(form: str, data: bytes, more: bytes, step: int) -> None:
     packed = COMPRESS[form](data) + COMPRESS[form](more) + b"\0" * 8
@@ -253,6 +254,7 @@ def test_a_zip_directory_that_asks_for_gigabytes_gets_none() -> None:
     assert list(chunks) == ["a"]
 
 
+@settings(deadline=None)
 @given(st.sampled_from([zipped({"n": b"token" * 9}), tarred({"n": b"token" * 9}), zipped({"n": zipped({"m": b"x"})})]),
        st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=12))  # fmt: skip
 def test_no_damage_crashes(data: bytes, edits: list[tuple[int, int]]) -> None:

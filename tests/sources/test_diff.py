@@ -49,9 +49,11 @@ def added(patch: bytes) -> list[tuple[str | None, int, bytes]]:
     for chunk in chunks:
         for begin, end in chunk.touch or ():
             number = chunk.first_line + chunk.data.count(b"\n", 0, begin)
-            for line in chunk.data[begin:end].splitlines(keepends=True) if b"\r" not in chunk.data else (
-                chunk.data[begin:end].replace(b"\n", b"\n\0").rstrip(b"\0").split(b"\0")
-            ):  # fmt: skip
+            for line in (
+                chunk.data[begin:end].splitlines(keepends=True)
+                if b"\r" not in chunk.data
+                else (chunk.data[begin:end].replace(b"\n", b"\n\0").rstrip(b"\0").split(b"\0"))
+            ):
                 lines.append((chunk.origin.path, number, line))
                 number += 1
     return lines
@@ -77,19 +79,28 @@ NAMES = ["plain", "with blank", "tab\there", 'quo"te', "back\\slash", "b/b", "a/
 def test_paths_are_read_however_they_are_written(repo: Path, options: list[str], quote: str) -> None:
     names = [os.fsencode(name) for name in NAMES] + [b"latin-\xe9"]
     for name in names:
-        path = os.fsencode(repo) + b"/" + name
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(b"one\n")
+        path = repo / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"one\n")
     commit(repo)
     for name in names:
-        with open(os.fsencode(repo) + b"/" + name, "ab") as file:
+        with (repo / os.fsdecode(name)).open("ab") as file:
             file.write(b"two\n")
     changed = git(repo, "-c", f"core.quotePath={quote}", "diff", *options)
     assert sorted(added(changed)) == sorted((os.fsdecode(n), 2, b"two\n") for n in names)
     commit(repo)
-    root = git(repo, "-c", f"core.quotePath={quote}", "diff", *options, git(repo, "hash-object", "-t", "tree", os.devnull).decode().strip(), "HEAD")  # fmt: skip  # noqa: E501
-    assert sorted(added(root)) == sorted((os.fsdecode(n), i, t) for n in names for i, t in ((1, b"one\n"), (2, b"two\n")))
+    root = git(
+        repo,
+        "-c",
+        f"core.quotePath={quote}",
+        "diff",
+        *options,
+        git(repo, "hash-object", "-t", "tree", os.devnull).decode().strip(),
+        "HEAD",
+    )
+    assert sorted(added(root)) == sorted(
+        (os.fsdecode(n), i, t) for n in names for i, t in ((1, b"one\n"), (2, b"two\n"))
+    )
 
 
 def test_mnemonic_prefixes_of_what_is_staged(repo: Path) -> None:
@@ -167,23 +178,18 @@ def test_a_merge_with_two_and_three_parents(repo: Path) -> None:
         (repo / f"only{n}").write_bytes(b"x\n")
         commit(repo)
     git(repo, "merge", "-q", "one", ok=(1,))
+    (repo / "f").write_bytes(b"".join([*base[:10], b"merged\n", b"one\n", *base[10:]]))
+    commit(repo, "merge")
     for form in ("--cc", "-c"):
-        (repo / "f").write_bytes(b"".join([*base[:10], b"merged\n", b"one\n", *base[10:]]))
-        git(repo, "add", "-A")
-        git(repo, "commit", "-qm", "merge", "--allow-empty")
-        patch = git(repo, "show", form, "HEAD") if form == "--cc" else git(repo, "show", "-c", "HEAD")
+        patch = git(repo, "show", form, "HEAD")
         assert patch.count(b"@@@") == 2
         assert added(patch) == [("f", 11, b"merged\n"), ("f", 12, b"one\n")]
     tree = git(repo, "rev-parse", "HEAD^{tree}").decode().strip()
-    parents = [part for branch in ("main", "one", "two") for part in ("-p", branch)]
-    git(repo, "checkout", "-q", "--detach", git(repo, "rev-parse", "HEAD").decode().strip())
+    parents = [part for branch in ("main", "one", "HEAD^1") for part in ("-p", branch)]
     octopus = git(repo, "commit-tree", tree, "-m", "three", *parents).decode().strip()
-    git(repo, "branch", "-f", "two", "HEAD~1")
     patch = git(repo, "show", "-c", octopus)
-    if b"@@@@" in patch:
-        assert ("f", 11, b"merged\n") in added(patch)
-    chunks, skips = parsed(patch)
-    assert skips == []
+    assert patch.count(b"@@@@") == 2
+    assert added(patch) == [("f", 11, b"merged\n"), ("f", 12, b"one\n")]
 
 
 def test_plain_diffs(tmp_path: Path) -> None:
@@ -204,10 +210,14 @@ def test_a_context_line_whose_blank_was_trimmed() -> None:
 HEADER = b"--- a/f\n+++ b/f\n"
 MALFORMED = [
     (HEADER + b"@@ -1,2 +1,9 @@\n a\n+x\n", "which ends early", True),
-    (HEADER + b"@@ -1,9 +1,9 @@\n a\n+x\ndiff --git a/g b/g\n", "which does not hold the lines that its header says", True),
+    (
+        HEADER + b"@@ -1,9 +1,9 @@\n a\n+x\ndiff --git a/g b/g\n",
+        "which does not hold the lines that its header says",
+        True,
+    ),
     (HEADER + b"@@ -1 +1 @@\n a\n+x\n", "which goes on after the lines that its header says", False),
     (HEADER + b"@@ -5,2 +5,1 @@\n+x\n+y\n a\n b\n", "which does not hold the lines that its header says", True),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("patch", "problem", "some"), MALFORMED)
@@ -331,9 +341,14 @@ def added_by_hand(zero: bytes) -> list[tuple[None, int, bytes]]:
     return out
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 10_000), st.integers(0, 10_000))
 def test_no_damage_crashes(noise: bytes, at: int, upto: int) -> None:
-    patch = HEADER + b"@@ -1,3 +1,4 @@ f()\n a\n+x\n b\n c\n\\ No newline at end of file\n" + HEADER.replace(b"f", b'"q\\303')
+    patch = (
+        HEADER
+        + b"@@ -1,3 +1,4 @@ f()\n a\n+x\n b\n c\n\\ No newline at end of file\n"
+        + HEADER.replace(b"f", b'"q\\303')
+    )
     begin, end = sorted((at % len(patch), upto % len(patch)))
     try:
         parsed(patch[:begin] + noise + patch[end:])

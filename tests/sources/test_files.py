@@ -58,8 +58,7 @@ def test_paths_stay_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_name_that_is_no_utf8_survives(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/caf\xe9"
-    with open(name, "wb") as file:
-        file.write(b"x")
+    Path(os.fsdecode(name)).write_bytes(b"x")
     (chunk,) = read(FilesSource((str(tmp_path),)))
     assert isinstance(chunk, Chunk)
     assert chunk.origin.path is not None
@@ -124,19 +123,24 @@ def test_what_may_not_be_read_is_skipped_with_the_remedy() -> None:
 
 
 def test_folders_nested_deeper_than_recursion_allows_are_walked(tmp_path: Path) -> None:
-    here = os.getcwd()
+    here = Path.cwd()
     depth = 1500
     try:
         os.chdir(tmp_path)
         for _ in range(depth):
-            os.mkdir("d")
+            Path("d").mkdir()
             os.chdir("d")
         Path("f").write_bytes(b"deep")
-        for _ in range(depth):
-            os.chdir("..")
+        os.chdir(tmp_path)
         (item,) = FilesSource((".",)).items()
         assert item.path == "./" + "d/" * depth + "f"
     finally:
+        # shutil.rmtree, which would clean up otherwise, recurses.
+        os.chdir(str(tmp_path) + "/d" * depth)
+        Path("f").unlink()
+        for _ in range(depth):
+            os.chdir("..")
+            Path("d").rmdir()
         os.chdir(here)
 
 

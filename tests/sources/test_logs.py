@@ -1,7 +1,6 @@
 import bz2
 import gzip
 import lzma
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -231,7 +230,7 @@ def test_a_line_that_does_not_end_is_given_in_parts_that_tile_it(tmp_path: Path)
     writer.steps.append(writer.append(b"\nnext\n"))
     parts = writer.followed()
     assert b"".join(data for _, _, data in parts) == line + b"\nnext\n"
-    assert len(parts) > 3
+    assert len(parts) == 3
     at = 1
     for number, column, data in parts[:-1]:
         assert (number, column) == (1, at)
@@ -252,9 +251,9 @@ def test_files_are_closed_when_the_follower_is(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
     log.write_bytes(b"x\n")
     fds = Path("/dev/fd")
-    before = len(os.listdir(fds))
+    before = len(list(fds.iterdir()))
     follower = follow((str(log),), lambda: False, lambda _: None, from_start=True)
     next(follower)
-    assert len(os.listdir(fds)) == before + 1
+    assert len(list(fds.iterdir())) == before + 1
     follower.close()  # type: ignore[attr-defined]
-    assert len(os.listdir(fds)) == before
+    assert len(list(fds.iterdir())) == before

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.model import Origin
@@ -24,6 +24,7 @@ class Dribble(io.RawIOBase):
         return self.file.read(min(n, 3))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([b"\n", b"a", b"bc", b"\r\n", b"\xff"]), max_size=120).map(b"".join),
     st.integers(0, 7),
