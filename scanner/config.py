@@ -251,7 +251,9 @@ def _read(file: Path) -> Any:
     try:
         return _schema().model_validate(data)
     except ValidationError as e:
-        error = e.errors(include_url=False, include_input=False, include_context=False)[0]
+        errors = e.errors(include_url=False, include_input=False, include_context=False)
+        # A misspelt key explains the one that is missing.
+        error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
         where = tuple(part for part in error["loc"] if isinstance(part, str | int))
         name = ".".join(map(str, where)) or "the file"
         raise DeadkeyError(
@@ -271,7 +273,7 @@ def _known(where: tuple[str | int, ...]) -> list[str]:
     """The keys that may stand at a place of the file."""
     shape: Any = _schema()
     for part in where:
-        if hasattr(shape, "model_fields"):
+        if part in shape.model_fields:  # not the number in a list or the name in a mapping
             shape = _model_in(shape.model_fields[part].annotation)
     return list(shape.model_fields)
 

@@ -9,7 +9,7 @@ import fnmatch
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,9 @@ class Scanner:
         self.engine = Engine(ruleset, options.wants, explain)
 
     def _note(self, rule: Rule, span: tuple[int, int], value: bytes, reason: str) -> None:
-        self._explained.append(f"{self._where}: bytes {span[0]}-{span[1]}: {rule.id} {Secret(value)}: {reason or 'kept'}")
+        self._explained.append(
+            f"{self._where}: bytes {span[0]}-{span[1]}: {rule.id} {Secret(value)}: {reason or 'kept'}"
+        )
 
     def chunk(self, chunk: Chunk) -> list[Sighting]:
         self._where = chunk.origin.path or chunk.origin.blob or chunk.origin.commit or chunk.origin.source
@@ -202,7 +204,9 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
         grouped.setdefault(sighting.match.secret, []).append(sighting)
     out = []
     for secret, group in grouped.items():
-        best = min(group, key=lambda s: (ruleset.by_id[s.match.rule].rank, -len(s.match.companions), len(s.match.encoding)))
+        best = min(
+            group, key=lambda s: (ruleset.by_id[s.match.rule].rank, -len(s.match.companions), len(s.match.encoding))
+        )
         rule = ruleset.by_id[best.match.rule]
         places = sorted(
             dict.fromkeys(s.location for s in group),
@@ -242,7 +246,13 @@ def scan(
 
 
 def report(
-    kept: Sequence[Sighting], skips: Sequence[Skip], found: Found, ruleset: Ruleset, key: bytes, started: float, spared: int
+    kept: Sequence[Sighting],
+    skips: Sequence[Skip],
+    found: Found,
+    ruleset: Ruleset,
+    key: bytes,
+    started: float,
+    spared: int,
 ) -> Report:
     statistics = {
         "bytes": found.bytes,
@@ -279,6 +289,7 @@ def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Ben
     from scanner.detect.judge import judge
     from scanner.ruleset import check
     from scanner.ruleset.load import load
+    from scanner.verify.template import variables
 
     files = cache.read_files((cache.shipped(), *folders))
     loaded = load(files)
@@ -292,7 +303,8 @@ def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Ben
         return not judge(ruleset.by_id[spec.id], b'"' + value + b'"', (1, 1 + len(value)), value)
 
     rules = {spec.id: spec for file in loaded for spec in file.rules}
-    return dict(zip(files, loaded, strict=True)), check.Bench(find, good, lambda name: CHECKSUMS[name].seal, rules)
+    bench = check.Bench(find, good, lambda name: CHECKSUMS[name].seal, variables, rules)
+    return dict(zip(files, loaded, strict=True)), bench
 
 
 def check_rules(folders: tuple[Path, ...] = ()) -> tuple[int, list[str]]:

@@ -115,7 +115,9 @@ def github_token(seed: str) -> bytes:
     return CHECKSUMS["github"].seal(b"gh" + b"p_" + body.encode() + b"000000")
 
 
-def deadkey(*arguments: str, cwd: Path | None = None, data: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+def deadkey(
+    *arguments: str, cwd: Path | None = None, data: bytes = b"", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """The command line in a process of its own."""
     root = Path(__file__).parent.parent
     return subprocess.run(

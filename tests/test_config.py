@@ -161,8 +161,16 @@ def test_the_environments_key_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("verify:\n  timeout: 3\n  hosst: [a]\n", 3, "verify.hosst: unknown; did you mean hosts?"),
         ("verfy: {}\n", 1, "verfy: unknown; did you mean verify?"),
         ("a: 1\n", 1, "a: unknown"),
-        ("revoke:\n  auto:\n    - rules: [x]\n    - {min_severity: high, max_per_rn: 3}\n", 4, "did you mean max_per_run?"),
-        ("revoke:\n\n  webhook:\n    url: https://x.test\n    kee: 1\n", 5, "revoke.webhook.kee: unknown; did you mean key?"),
+        (
+            "revoke:\n  auto:\n    - rules: [x]\n    - {min_severity: high, max_per_rn: 3}\n",
+            4,
+            "did you mean max_per_run?",
+        ),
+        (
+            "revoke:\n\n  webhook:\n    url: https://x.test\n    kee: 1\n",
+            5,
+            "revoke.webhook.kee: unknown; did you mean key?",
+        ),
         ("revoke:\n  webhook:\n    url: https://x.test\n", 2, "revoke.webhook.key: Field required"),
         ("verify:\n  timeout: soon\n", 2, "verify.timeout: Input should be a valid number"),
         ("verify:\n  timeout: -1\n", 2, "verify.timeout: Input should be greater than 0"),

@@ -52,7 +52,7 @@ def read(path: str) -> Baseline:
 
 def write(path: str, key: bytes, findings: Iterable[Finding], known: dict[str, str]) -> None:
     """Write `findings` and what was `known` before. Raises DeadkeyError."""
-    lines = {f: r for f, r in known.items()} | {f.fingerprint: f.rule for f in findings}
+    lines = dict(known) | {f.fingerprint: f.rule for f in findings}
     text = f"{HEAD}{key.hex()}\n" + "".join(f"{f} {r}\n" for f, r in sorted(lines.items()))
     target = Path(path)
     try:

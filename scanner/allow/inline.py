@@ -22,7 +22,9 @@ def allowed(line: bytes, before: bytes, rule: str) -> str | None:
     """The mark that allows a match of `rule` on `line` (the line before it being `before`), or None."""
     for found in _HERE.finditer(line):
         names = found["rules"]
-        if names is None or any(fnmatchcase(rule, n.strip()) for n in names.decode("ascii", "replace").lower().split(",")):
+        if names is None or any(
+            fnmatchcase(rule, n.strip()) for n in names.decode("ascii", "replace").lower().split(",")
+        ):
             return found[0].decode("ascii", "replace")
     above = _ABOVE.search(before)
     return above[0].decode() if above else None

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -17,6 +17,7 @@ from scanner.model import DeadkeyError, Finding, Report
 if TYPE_CHECKING:
     from scanner.config import Config
     from scanner.pipeline import Options, Progress
+    from scanner.revoke.settings import Mode
     from scanner.ruleset.ruleset import Ruleset
     from scanner.sources.interface import Source
 
@@ -59,7 +60,9 @@ class Common:
 
 
 _OPTIONS = (
-    click.option("--format", "-f", "format", type=click.Choice(FORMATS), default="table", help="How to write the findings."),
+    click.option(
+        "--format", "-f", "format", type=click.Choice(FORMATS), default="table", help="How to write the findings."
+    ),
     click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output."),
     click.option("--verify", is_flag=True, help="Ask the issuers which of the secrets are live."),
     click.option("--revoke", type=click.Choice(REVOKE), help="Verify, then plan, ask or act on the live ones."),
@@ -108,7 +111,9 @@ def scanned(source: Source, shared: Common) -> Report:
         click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
     if known:
         fresh = tuple(f for f in report.findings if f.fingerprint not in known)
-        report = replace(report, findings=fresh, statistics={**report.statistics, "known": len(report.findings) - len(fresh)})
+        report = replace(
+            report, findings=fresh, statistics={**report.statistics, "known": len(report.findings) - len(fresh)}
+        )
     return acted(report, ruleset, shared)
 
 
@@ -150,9 +155,14 @@ def acted(report: Report, ruleset: Ruleset, shared: Common) -> Report:
 
     settings = config.load(shared.config)
     if shared.revoke:
-        settings = replace(settings, revoke=replace(settings.revoke, mode=shared.revoke))
+        settings = with_mode(settings, shared.revoke)
     findings = pipeline.act(report.findings, ruleset, settings, bool(shared.revoke), confirm, say(shared.quiet))
     return replace(report, findings=tuple(findings))
+
+
+def with_mode(settings: Config, mode: str) -> Config:
+    """The configuration with another way to revoke: plan, ask or auto."""
+    return replace(settings, revoke=replace(settings.revoke, mode=cast("Mode", mode)))
 
 
 def load_config(path: str | None) -> Config:
@@ -211,7 +221,14 @@ def finish(report: Report, shared: Common, verb: str, *, hook: bool = False) -> 
 
 
 def write(
-    report: Report, format: str, output: str | None, verb: str, show_secrets: bool, *, hook: bool = False, quiet: bool = False
+    report: Report,
+    format: str,
+    output: str | None,
+    verb: str,
+    show_secrets: bool,
+    *,
+    hook: bool = False,
+    quiet: bool = False,
 ) -> None:
     if format == "table" and (quiet or hook) and not report.findings and not report.skipped:
         return

@@ -32,6 +32,8 @@ class Bar:
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total)
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()

@@ -84,7 +84,9 @@ def show(rule: str, rules: tuple[str, ...]) -> None:
         for spec in file.rules:
             if spec.id == rule:
                 plain = spec.model_dump(by_alias=True, mode="json", exclude_defaults=True)
-                click.echo(yaml.safe_dump({"provider": file.provider, **plain}, sort_keys=False, allow_unicode=True, width=120))
+                click.echo(
+                    yaml.safe_dump({"provider": file.provider, **plain}, sort_keys=False, allow_unicode=True, width=120)
+                )
                 return
     raise DeadkeyError(f"{rule}: no such rule; `deadkey rules list` shows them")
 

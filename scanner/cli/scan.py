@@ -110,5 +110,7 @@ def stdin(shared: Common) -> None:
     from scanner.sources.stdin import StdinSource
 
     if sys.stdin.isatty():
-        raise DeadkeyError("standard input is a terminal; pipe something in, as in `kubectl get secret -o yaml | deadkey scan stdin`")
+        raise DeadkeyError(
+            "standard input is a terminal; pipe something in, as in `kubectl get secret -o yaml | deadkey scan stdin`"
+        )
     run(StdinSource(), shared, "scan stdin")

@@ -47,7 +47,9 @@ _WRAPPED = 40
 def _base64(data: bytes, end: int, phase: int, length: int) -> Run | None:
     hit = end - length
     start, stop = _wrapped_left(data, hit, _after(_BASE64, data, hit)), _wrapped_right(data, hit)
-    places = [i for i in range(start, stop) if data[i] not in _SPACE] if b"\n" in data[start:stop] else range(start, stop)
+    places = (
+        [i for i in range(start, stop) if data[i] not in _SPACE] if b"\n" in data[start:stop] else range(start, stop)
+    )
     lead = (bisect.bisect_left(places, hit) - phase) % 4
     text = data[start:stop].translate(_STANDARD, _SPACE)[lead:]
     if len(text) % 4 == 1:
@@ -87,7 +89,14 @@ def _wrapped_right(data: bytes, hit: int) -> int:
             break
         line += len(data[line:high]) - len(data[line:high].lstrip(b" \t"))
         following = _after(_BASE64, data, line)
-        if not 0 < following - line <= stop - start or data[following : following + 1] not in (b"", b"=", b"\r", b"\n", b'"', b"'"):
+        if not 0 < following - line <= stop - start or data[following : following + 1] not in (
+            b"",
+            b"=",
+            b"\r",
+            b"\n",
+            b'"',
+            b"'",
+        ):
             break
         start, stop = line, following
     return min(stop, high)

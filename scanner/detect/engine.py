@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from scanner.detect import decode
 from scanner.detect.judge import judge
 from scanner.model import Chunk, Match, Secret, Span
-from scanner.ruleset.ruleset import Rule, Ruleset
+from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
 
 SLACK = 16
 """Bytes past the longest match that a pattern's look-ahead may need."""
+GENERIC = RANKS["generic"]
 ANCHOR_WIDTH = 256
 """No anchor is longer than this."""
 DEPTH = 3
@@ -26,11 +27,8 @@ REACH = 32 << 10
 """No hit is read or judged by bytes further away than this."""
 
 
-class Hit(NamedTuple):
-    """An anchor's end in the data, and which expression it was."""
-
-    end: int
-    anchor: int
+Hit = tuple[int, int]
+"""An anchor's end in the data, and the number of its expression."""
 
 
 class Candidate(NamedTuple):
@@ -65,6 +63,7 @@ class Engine:
         self._anchors = ruleset.anchors
         self._wanted = [wanted is None or r.component or wanted(r) for r in self.rules]
         self._by_id = {rule.id: number for number, rule in enumerate(self.rules)}
+        self._components = [n for n, rule in enumerate(self.rules) if rule.component]
         self._patterns: dict[int, Any] = {}
         self._explain = explain
 
@@ -89,7 +88,7 @@ class Engine:
         if fresh is None:
 
             def whole(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
-                add(Hit(end, number))
+                add((end, number))
 
             self._database.scan(data, whole)
         else:
@@ -98,10 +97,16 @@ class Engine:
                 base = max(0, start - ANCHOR_WIDTH)
 
                 def part(
-                    number: int, _start: int, end: int, _flags: int, _context: object, base: int = base, start: int = start
+                    number: int,
+                    _start: int,
+                    end: int,
+                    _flags: int,
+                    _context: object,
+                    base: int = base,
+                    start: int = start,
                 ) -> None:
                     if base + end > start:
-                        add(Hit(base + end, number))
+                        add((base + end, number))
 
                 self._database.scan(view[base:stop], part)
         out.sort()
@@ -145,6 +150,13 @@ class Engine:
         high = min(len(data), end + rule.forward + SLACK)
         group = "secret" if "secret" in pattern.groupindex else 0
         try:
+            if rule.starts:
+                for distance in rule.starts:
+                    found = pattern.match(data, end - distance, high, timeout=TIME_LIMIT) if distance <= end else None
+                    if found is not None:
+                        yield found.span(group), found.group(group), 0
+                        return
+                return
             for found in pattern.finditer(data, low, high, overlapped=not context, timeout=TIME_LIMIT):
                 span = found.span(group)
                 if context:
@@ -163,6 +175,8 @@ class Engine:
         rule = self.rules[number]
         reason = judge(rule, data, span, value)
         companions: list[tuple[str, Secret]] = []
+        if not reason and rule.rank == GENERIC and self._is_component(data, span):
+            reason = "a public identifier"
         if not reason:
             for wanted in rule.companions:
                 near = self._companion(self._by_id[wanted.rule], data, span, wanted.within)
@@ -174,6 +188,13 @@ class Engine:
         if self._explain is not None:
             self._explain(rule, span, value, reason)
         return None if reason else Candidate(number, span, value, gap, (), tuple(companions))
+
+    def _is_component(self, data: bytes, span: Span) -> bool:
+        for number in self._components:
+            found = self._pattern(number).match(data, span[0], min(len(data), span[1] + SLACK), timeout=TIME_LIMIT)
+            if found is not None and found.end() == span[1]:
+                return True
+        return False
 
     def _companion(self, number: int, data: bytes, span: Span, within: int) -> bytes | None:
         """The nearest match of another rule's pattern around `span` that passes its judgement."""
@@ -207,7 +228,9 @@ def settle(rules: tuple[Rule, ...], candidates: list[Candidate]) -> list[Candida
     """Of candidates that overlap the one stays whose rule is more specific, then nearer to its context, then longer."""
     if len(candidates) > 1:
         kept: list[Candidate] = []
-        order = sorted(candidates, key=lambda c: (rules[c.rule].rank, c.gap, c.span[0] - c.span[1], c.span, c.rule, c.encoding))
+        order = sorted(
+            candidates, key=lambda c: (rules[c.rule].rank, c.gap, c.span[0] - c.span[1], c.span, c.rule, c.encoding)
+        )
         for c in order:
             if not any(c.span[0] < k.span[1] and k.span[0] < c.span[1] for k in kept):
                 kept.append(c)

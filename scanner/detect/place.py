@@ -15,14 +15,22 @@ REFERENCE = re.compile(
     rb"|vault:|arn:aws:|projects/[^/]+/secrets/|ssm:|op://|keyring:",
     re.IGNORECASE,
 )
-CODE = re.compile(rb"[A-Za-z_][\w.]*\(|->|=>|::|\w\[|\(\)|;$|^function\b|^new |^null$|^none$|^true$|^false$|^undefined$", re.IGNORECASE)
+CODE = re.compile(
+    rb"[A-Za-z_][\w.]*\(|->|=>|::|\w\[|\(\)|;$|^function\b|^new |^null$|^none$|^true$|^false$|^undefined$",
+    re.IGNORECASE,
+)
 IDENTIFIER = re.compile(rb"[A-Za-z_$][A-Za-z_$]*(?:\.[A-Za-z_$][\w$]*)*\Z")
 WORDS = re.compile(rb"[A-Za-z]*(?:[-_. ][A-Za-z]+)*[-_.]?\Z")
 CAMEL = re.compile(rb"[A-Z]?[a-z]+(?:[A-Z][a-z]+)+\d?\Z")
-PATH = re.compile(rb"(?:[a-z]+://|\.{0,2}/|~/|[A-Za-z]:\\)[\w./\\@%+~-]*\Z|[\w.-]+(?:/[\w.-]+){2,}\Z|[\w-]+\.(?:pem|key|crt|json|ya?ml|txt|php|py|js|ts|html?|java|go|rb|cfg|conf|ini|xml|env)\Z")
+PATH = re.compile(
+    rb"(?:[a-z]+://|\.{0,2}/|~/|[A-Za-z]:\\)[\w./\\@%+~-]*\Z|[\w.-]+(?:/[\w.-]+){2,}\Z|[\w-]+\.(?:pem|key|crt|json|ya?ml|txt|php|py|js|ts|html?|java|go|rb|cfg|conf|ini|xml|env)\Z"
+)
 UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE)
 PUBLIC_KEY = re.compile(rb"public[ _-]?key[\w ]{0,12}[\"'\s:=]*\Z", re.IGNORECASE)
-HASH_KEY = re.compile(rb"(?:sha\d*|md5|hash|digest|checksum|integrity|etag|commit|revision|fingerprint|thumbprint|signature)[\"'\s:=_-]*\Z", re.IGNORECASE)
+HASH_KEY = re.compile(
+    rb"(?:sha\d*|md5|hash|digest|checksum|integrity|etag|commit|revision|fingerprint|thumbprint|signature)[\"'\s:=_-]*\Z",
+    re.IGNORECASE,
+)
 HASH = re.compile(rb"(?:sha\d+-)?(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128})\Z|sha\d+[-:]", re.IGNORECASE)
 
 

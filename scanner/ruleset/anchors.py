@@ -21,6 +21,10 @@ LITERALS = 64
 """A run that stands for more literals than this is treated as a class."""
 BESIDE = 8
 """How many bytes of the neighbouring classes narrow an anchor."""
+WEAK_BESIDE = 24
+"""The same where the literal is shorter than three bytes."""
+STARTS = 16
+"""More places than this where a match can begin are searched through instead of tried one by one."""
 PLENTY = 10
 """A literal this long needs no narrowing."""
 
@@ -39,13 +43,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where a pattern is anchored, and how far a match can reach before and after the end of a hit."""
+    """Where a pattern is anchored, and how far a match can reach before and after the end of a hit.
+
+    `starts` are the distances from a hit's end back to where a match can begin, when they are few; else empty.
+    """
 
     expressions: tuple[str, ...]
     literals: tuple[bytes, ...]
     back: int
     forward: int
     caseless: bool
+    starts: tuple[int, ...] = ()
 
 
 class Unbounded(ValueError):
@@ -69,7 +77,20 @@ def plan(pattern: str) -> Plan:
         max(p.back for p in plans),
         max(p.forward for p in plans),
         plans[0].caseless,
+        tuple(sorted({n for p in plans for n in p.starts}, reverse=True)) if all(p.starts for p in plans) else (),
     )
+
+
+def explicit(pattern: str, anchor: str) -> Plan:
+    """The plan of a rule that writes its anchor out: an expression that every match begins with."""
+    tree = parser.parse(anchor.encode())
+    low, high = map(int, tree.getwidth())
+    if not 0 < low <= high <= 250:
+        raise ValueError("the anchor may match nothing, or more than 250 bytes")
+    flags = tree.state.flags
+    literals = _plan(_parts(list(tree), flags), False).literals
+    caseless = bool(flags & sre.SRE_FLAG_IGNORECASE)
+    return Plan((anchor.removeprefix("(?i)"),), literals, high, width(pattern) - low, caseless)
 
 
 def width(pattern: str) -> int:
@@ -122,14 +143,26 @@ def _plan(parts: list[Part], caseless: bool) -> Plan:
     left = right = ""
     beside = 0
     if shortest < PLENTY:
-        left = _beside(parts[:start][::-1])[0]
-        right, beside = _beside(parts[end:])
+        most = BESIDE if shortest >= 3 else WEAK_BESIDE
+        left = "".join(_beside(parts[:start][::-1], most)[0][::-1])
+        after, beside = _beside(parts[end:], most)
+        right = "".join(after)
     if not run and not right:
         raise ValueError("holds nothing to search for: give a literal, or context words")
     alternatives = "(?:" + "|".join(map(_quote, run)) + ")" if run != (b"",) else ""
     back = sum(p.high for p in parts[:end]) + beside
     forward = sum(p.high for p in parts[end:]) - beside
-    return Plan((left + alternatives + right,), run if shortest >= 3 else (), back, forward, caseless)
+    before = sum(p.high for p in parts[:start])
+    fixed = before == sum(p.low for p in parts[:start])
+    starts = {before + len(x) + beside for x in run} if fixed else set()
+    return Plan(
+        (left + alternatives + right,),
+        run if shortest >= 3 else (),
+        back,
+        forward,
+        caseless,
+        tuple(starts) if len(starts) <= STARTS else (),
+    )
 
 
 def _best_run(parts: list[Part]) -> tuple[int, int]:
@@ -154,20 +187,21 @@ def _product(parts: list[Part]) -> tuple[bytes, ...] | None:
     return out
 
 
-def _beside(parts: list[Part]) -> tuple[str, int]:
-    """The expression of at most `BESIDE` bytes next to a run, and its length. Reads left parts in reverse as well:
-    a repeated class is the same from either side."""
-    out, length = "", 0
+def _beside(parts: list[Part], most: int) -> tuple[list[str], int]:
+    """The expressions of at most `most` bytes next to a run, and its length. Left parts come in reverse, and so does
+    what is made of them."""
+    pieces: list[str] = []
+    length = 0
     for part in parts:
-        if part.single is None or length >= BESIDE:
+        if part.single is None or length >= most:
             break
-        count = min(part.low, BESIDE - length)
+        count = min(part.low, most - length)
         if count:
-            out += part.single if count == 1 else f"{part.single}{{{count}}}"
+            pieces.append(part.single if count == 1 else f"{part.single}{{{count}}}")
             length += count
         if part.low != part.high:
             break
-    return out, length
+    return pieces, length
 
 
 def _alternatives(items: list[Any]) -> list[list[Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scanner.ruleset.generate import Ungeneratable, generate
 from scanner.ruleset.schema import Exchange, RuleFile, RuleSpec
@@ -21,7 +21,8 @@ Seal = Callable[[str], Callable[[bytes], bytes]]
 
 FEWEST = 4
 """Examples and their settings that a rule must show; rejects come on top."""
-FILTERS = frozenset(("b64encode", "b64url", "hex", "urlencode", "hmac_sha256", "basic", "upper", "lower", "trim", "length"))
+Variables = Callable[[str], set[str]]
+"""The variables a template uses, `owner`'s with their names (`owner.x`). Raises ValueError when it does not parse."""
 
 
 class Example(NamedTuple):
@@ -37,6 +38,7 @@ class Bench(NamedTuple):
     find: Find
     good: Good
     seal: Seal
+    variables: Variables
     rules: dict[str, RuleSpec]
 
 
@@ -68,7 +70,7 @@ def _check_rule(rule: RuleSpec, bench: Bench) -> Iterator[str]:
             yield f"rejects: number {number} is found: {text}"
     for part in (rule.verify, rule.revoke):
         if part is not None:
-            yield from _template_faults(rule, part)
+            yield from _template_faults(rule, part, bench.variables)
 
 
 def _example_faults(rule: RuleSpec, number: int, example: Example, found: list[tuple[str, bytes]]) -> Iterator[str]:
@@ -77,7 +79,7 @@ def _example_faults(rule: RuleSpec, number: int, example: Example, found: list[t
         seen = ", ".join(sorted({name for name, _ in found})) or "nothing"
         what = f"with another secret ({own[0].decode(errors='replace')})" if own else f"(but {seen})"
         yield f"examples: number {number} is not found {what}: {example.text.decode(errors='replace')}"
-    for name, secret in found:
+    for name, secret in found if not rule.component else ():
         if name != rule.id and name not in rule.overlaps and secret == example.secret:
             yield f"examples: number {number} is claimed by {name} as well; name it under overlaps, or narrow one of them"
 
@@ -109,22 +111,29 @@ def _literal(rule: RuleSpec, text: bytes) -> bytes:
     return found.group("secret") if "secret" in found.re.groupindex else found.group()
 
 
-_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_FIRST = re.compile(r"\s*([A-Za-z_][\w.]*)")
-_FILTER = re.compile(r"\|\s*([a-z_0-9]+)")
-
-
-def _template_faults(rule: RuleSpec, part: Exchange) -> Iterator[str]:
-    """Variables and filters that no run will define."""
+def _template_faults(rule: RuleSpec, part: Exchange, variables: Variables) -> Iterator[str]:
+    """Variables that no run will define, and templates that do not parse."""
     known = {"secret", "endpoint", *(c.name for c in rule.with_), *(f"owner.{name}" for name in part.owner)}
     for step in part.steps:
         known.update(step.save)
     for request in part.requests():
-        for expression in _EXPRESSION.findall(request.model_dump_json(by_alias=True)):
-            first = _FIRST.match(expression)
-            name = first[1] if first else ""
-            if name not in known:
-                yield f"template: {name or expression.strip()} is not defined (there are {', '.join(sorted(known))})"
-            for used in _FILTER.findall(expression):
-                if used not in FILTERS:
-                    yield f"template: there is no filter {used}"
+        for source in _strings(request.model_dump()):
+            try:
+                unknown = variables(source) - known
+            except ValueError as e:
+                yield f"template: {source}: {e}"
+                continue
+            for name in sorted(unknown):
+                yield f"template: {name} is not defined (there are {', '.join(sorted(known))})"
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _strings(key)
+            yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)

@@ -11,6 +11,7 @@ from scanner.ruleset import anchors as anchoring
 from scanner.ruleset.ruleset import RANKS, Anchor, Companion, Rule
 from scanner.ruleset.schema import RuleFile, RuleSpec
 
+
 def compile_rules(files: list[RuleFile]) -> tuple[tuple[Rule, ...], tuple[Anchor, ...]]:
     """Every rule with its anchors. Raises DeadkeyError naming the rule that cannot be anchored."""
     rules: list[Rule] = []
@@ -25,15 +26,19 @@ def compile_rules(files: list[RuleFile]) -> tuple[tuple[Rule, ...], tuple[Anchor
 
 def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list[Anchor]]:
     try:
-        plan = None if spec.context else anchoring.plan(spec.pattern)
+        plan = _plan(spec)
         width = anchoring.width(spec.pattern)
         if width > anchoring.MAX_WIDTH:
-            raise anchoring.Unbounded(f"may match more than {anchoring.MAX_WIDTH} bytes; give every repeat an upper bound")
+            raise anchoring.Unbounded(
+                f"may match more than {anchoring.MAX_WIDTH} bytes; give every repeat an upper bound"
+            )
     except ValueError as e:
         raise DeadkeyError(f"rule {spec.id}: pattern: {e}") from e
     rank = spec.rank or ("context" if spec.context else "token")
     own: list[Anchor] = []
-    if plan is None:
+    if spec.component:
+        plan, back, forward = None, 0, 0
+    elif plan is None:
         for word in spec.context:
             own.append(anchoring.context_anchor(number, word))
             own.append(anchoring.utf16_anchor(number, word.encode(), caseless=True))
@@ -55,6 +60,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         rank=RANKS[rank],
         back=back,
         forward=forward,
+        starts=plan.starts if plan else (),
         multiline=spec.span == "multiline",
         context=tuple(spec.context),
         near=spec.near if spec.context else 0,
@@ -66,6 +72,13 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         rotate=spec.rotate,
     )
     return rule, own
+
+
+def _plan(spec: RuleSpec) -> anchoring.Plan | None:
+    """None for a rule that is anchored on its context words. A component is read only near what wants it."""
+    if spec.context or spec.component:
+        return None
+    return anchoring.explicit(spec.pattern, spec.anchor) if spec.anchor else anchoring.plan(spec.pattern)
 
 
 def build(anchors: tuple[Anchor, ...]) -> bytes:

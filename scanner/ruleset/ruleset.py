@@ -44,7 +44,8 @@ class Anchor:
 class Rule:
     """One credential type as detection needs it.
 
-    A match starts at most `back` bytes before a hit's end and ends at most `forward` bytes after it.
+    A match starts at most `back` bytes before a hit's end, at one of `starts` before it where those are given, and ends
+    at most `forward` bytes after it.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Rule:
     rank: int
     back: int
     forward: int
+    starts: tuple[int, ...] = ()
     multiline: bool = False
     context: tuple[str, ...] = ()
     near: int = 0

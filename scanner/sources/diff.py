@@ -24,6 +24,8 @@ from scanner.sources.windows import BLOCK, REACH, SIZE, advance
 _HUNK = re.compile(rb"(@{2,64})((?: -\d{1,15}(?:,\d{1,15})?){1,64}) \+(\d{1,15})(?:,(\d{1,15}))? (@{2,64})")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
+_COMMIT = re.compile(rb"(?:commit|From) ([0-9a-f]{40}|[0-9a-f]{64})(?=[\s(]|$)")
+"""What `git log -p`, `git show` and `git format-patch` write before a commit's diffs."""
 NOWHERE = b"/dev/null"
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 
@@ -136,6 +138,8 @@ class _Parser:
     path: str | None = None
     """Of the file whose hunks come now; None outside of any file."""
     deleted: bool = False
+    commit: str | None = None
+    """The commit whose diffs come now, where the patch tells."""
 
     def parse(self, name: str) -> Iterator[Chunk | Skip]:
         found = content = False
@@ -154,6 +158,8 @@ class _Parser:
             elif line.startswith(b"+++ ") and previous.startswith(b"--- "):
                 found = True
                 self._files(previous, line)
+            elif match := _COMMIT.match(line):
+                self.commit, self.path = match[1].decode(), None
             elif not line.startswith(b"--- "):
                 self.path, self.deleted = None, False  # hunks belong to a file only right after its header or a hunk
             previous = line
@@ -192,7 +198,7 @@ class _Parser:
         if len(match[5]) != len(match[1]) or len(old) != len(match[1]) - 1:
             yield Skip(self.path, f"malformed hunk header at line {at} of the patch: make the diff again")
             return
-        side = _Side(Origin(self.source, self.path), int(match[3]))
+        side = _Side(Origin(self.source, self.path, commit=self.commit), int(match[3]))
         for chunk in self._body(side, old, int(match[4] or b"1")):
             if not self.deleted:
                 yield chunk

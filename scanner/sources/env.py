@@ -128,7 +128,7 @@ def env_chunks(data: bytes, origin: Origin) -> Iterator[Chunk]:
 
 def parse(data: bytes, path: str) -> list[Value]:
     """The variables in a file, which is YAML by its name or lines of any of the other formats. Raises nothing."""
-    name = os.path.basename(path).lower()  # noqa: PTH119
+    name = os.path.basename(path).lower()
     if name.endswith((".yml", ".yaml")):
         return _yaml(data)
     shell = _SHELL.fullmatch(name) is not None or data.startswith(b"#!")
@@ -437,3 +437,18 @@ def process_environment(pid: int) -> Iterator[Chunk | Skip]:
         return
     for name, value in sorted(variables.items()):
         yield Chunk(os.fsencode(f"{name}={value}"), Origin(KIND, f"<process {pid}>/{name}"))
+
+
+@dataclass(frozen=True)
+class ProcessSource:
+    """The environment of one running process."""
+
+    pid: int
+    kind: str = "process"
+
+    def items(self) -> Iterator[Item | Skip]:
+        yield Item(f"<process {self.pid}>")
+
+    def read(self, item: Item) -> Iterator[Chunk | Skip]:
+        """Raises DeadkeyError when there is no such process."""
+        return process_environment(self.pid)

@@ -22,7 +22,8 @@ class Item(NamedTuple):
 class Source(Protocol):
     """Picklable, so that items can be read by worker processes."""
 
-    kind: str
+    @property
+    def kind(self) -> str: ...
 
     def items(self) -> Iterable[Item | Skip]:
         """What there is to read, in the order in which findings are to be listed, with what cannot be read."""

@@ -89,7 +89,7 @@ def rotated(path: str) -> list[str]:
     `app.log.old`, each with .gz, .bz2, .xz or .zst after it or none, and `app.log.gz`.
     """
     folder, name = os.path.split(path)
-    stem, extension = os.path.splitext(name)  # noqa: PTH122
+    stem, extension = os.path.splitext(name)
     if not stem:
         return []
     forms = [rf"{re.escape(name)}(?:[.-]{_STAMP})?{_PACKED}"]
@@ -105,7 +105,7 @@ def rotated(path: str) -> list[str]:
                     found.append((_age(match["stamp"]), entry.name))
     except OSError:
         return []  # the log itself will say what is wrong with its folder
-    return [os.path.join(folder, name) for _, name in sorted(found)]  # noqa: PTH118  # the path as the user gave it
+    return [os.path.join(folder, name) for _, name in sorted(found)]  # the path as the user gave it
 
 
 def _age(stamp: str | None) -> tuple[int, tuple[int, ...]]:
@@ -191,7 +191,7 @@ class _Tail:
         if self.file is not None:
             yield from self._drain()
         try:
-            status = os.stat(self.path)  # noqa: PTH116  # paths stay as they were given
+            status = os.stat(self.path)  # paths stay as they were given
         except FileNotFoundError:
             return  # rotated away or not there yet; whoever still writes to the old file is still read
         if self.file is not None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from jinja2 import StrictUndefined, Template, TemplateError, UndefinedError
+from jinja2 import StrictUndefined, Template, TemplateError, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
@@ -107,6 +107,21 @@ def _sandbox() -> _Sandbox:
 @functools.lru_cache(maxsize=4096)
 def _compiled(source: str) -> Template:
     return _sandbox().from_string(source)
+
+
+def variables(source: str) -> set[str]:
+    """The names a template uses, those of `owner` as `owner.<name>`. Raises ValueError when it does not parse."""
+    try:
+        tree = _sandbox().parse(source)
+        _compiled(source)
+    except TemplateError as e:
+        raise ValueError(e.message) from e
+    names = meta.find_undeclared_variables(tree)
+    return (names - {"owner"}) | {
+        f"owner.{found.attr}"
+        for found in tree.find_all(nodes.Getattr)
+        if isinstance(found.node, nodes.Name) and found.node.name == "owner"
+    }
 
 
 def render_text(source: str, values: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """A token issuer in a process of its own: says who a token is, revokes it, and counts how often it was asked to.
 
-Prints its port. GET /me, POST /revoke {"token": …} (204 done, 410 already), GET /calls. Tokens starting with `tok` live.
+Prints its port. GET /me,
+POST /revoke {"token": …} (204 done, 410 already), GET /calls. Those that start with `tok` live.
 With `--sticky` a revocation is accepted and does nothing; with `--slow N` it takes effect after N more questions.
 """
 

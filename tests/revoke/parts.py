@@ -40,7 +40,16 @@ def finding(secret: str = TOKEN, verdict: Verdict | None = None, **more: Any) ->
     value = Secret(secret.encode())
     place = Location("file", f"config/{secret}.env", 3, 3, 1, 40)
     return Finding(
-        "acme-token", "Acme", "Acme token", "high", "high", value, value.fingerprint(b"k"), (place,), verdict=verdict, **more
+        "acme-token",
+        "Acme",
+        "Acme token",
+        "high",
+        "high",
+        value,
+        value.fingerprint(b"k"),
+        (place,),
+        verdict=verdict,
+        **more,
     )
 
 

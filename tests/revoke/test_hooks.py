@@ -85,12 +85,11 @@ def test_a_command_that_talks_without_end_is_read_and_forgotten(tools: Callable[
 def test_a_command_that_hangs_is_ended_with_its_children(tools: Callable[..., Tools], tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    script = (
-        "import subprocess, sys\n"
-        f"subprocess.Popen([sys.executable, '-c', 'f = open({str(fifo)!r}, \"w\"); f.write(\"up\"); f.flush(); input()'],"
-        " stdin=subprocess.PIPE)\n"
-        "import threading; threading.Event().wait()"
+    child = tmp_path / "child.py"
+    child.write_text(
+        f"f = open({str(fifo)!r}, 'w')\nf.write('up')\nf.flush()\nimport threading\nthreading.Event().wait()\n"
     )
+    script = f"import subprocess, sys; subprocess.run([sys.executable, {str(child)!r}])"
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     result = command.run(FOUND, ACTION, tools(command=_python(script), command_timeout=2.0))
     assert result == HookResult("failed", "the command took longer than 2 s")
@@ -140,7 +139,9 @@ def test_a_webhook_is_signed_and_holds_the_secret_only_if_asked(
         (500, {}, "failed"),
     ],
 )
-def test_webhook_answers(status: int, body: Any, state: str, httpserver: HTTPServer, tools: Callable[..., Tools]) -> None:
+def test_webhook_answers(
+    status: int, body: Any, state: str, httpserver: HTTPServer, tools: Callable[..., Tools]
+) -> None:
     httpserver.expect_request("/hook").respond_with_json(body, status)
     given = tools(webhook=Webhook(httpserver.url_for("/hook"), lambda: "k"))
     assert webhook.run(FOUND, ACTION, given).state == state
@@ -202,7 +203,9 @@ def test_plugins_are_tried_by_name(install: Callable[..., None], tools: Callable
     assert plugin.run(FOUND, ACTION, tools()) == HookResult("done", "acme-token")
 
 
-def test_a_plugin_that_fails_is_named_without_its_words(install: Callable[..., None], tools: Callable[..., Tools]) -> None:
+def test_a_plugin_that_fails_is_named_without_its_words(
+    install: Callable[..., None], tools: Callable[..., Tools]
+) -> None:
     install(a="broken")
     assert plugin.run(FOUND, ACTION, tools()) == HookResult("failed", "the plug-in a failed (ValueError)")
 

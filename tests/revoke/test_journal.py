@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.model import Secret
@@ -36,6 +36,7 @@ def test_entries_are_chained_and_hold_what_was_given(whole: Path) -> None:
     assert verify(whole) == []
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_changed_byte_is_noticed(whole: Path, data: st.DataObject) -> None:
     original = whole.read_bytes()
@@ -46,6 +47,14 @@ def test_any_changed_byte_is_noticed(whole: Path, data: st.DataObject) -> None:
     assert verify(copy) != []
 
 
+def test_another_spelling_of_the_same_entry_is_noticed(whole: Path) -> None:
+    copy = whole.with_name("spelt.jsonl")
+    copy.write_bytes(whole.read_bytes().replace(b"\\u00e4", b"\\u00E4", 1))
+    assert copy.read_bytes() != whole.read_bytes()
+    assert [problem.what for problem in verify(copy)] == ["was changed: its hash is another"]
+
+
+@settings(deadline=None)
 @given(st.data())
 def test_any_missing_or_moved_entry_is_noticed(whole: Path, data: st.DataObject) -> None:
     lines = whole.read_bytes().splitlines(keepends=True)
@@ -114,7 +123,8 @@ def test_writers_in_many_processes_keep_one_chain(tmp_path: Path) -> None:
     )
     root = str(Path(__file__).parents[2])
     writers = [
-        subprocess.Popen([sys.executable, "-c", code, str(path)], env={**os.environ, "PYTHONPATH": root}) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", code, str(path)], env={**os.environ, "PYTHONPATH": root})
+        for _ in range(4)
     ]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     assert verify(path) == [] and len(read(path)) == 80

@@ -68,7 +68,7 @@ def test_a_key_is_asked_about_at_sts(sts: str, make: Make) -> None:
 
 
 def _error(code: str, message: str = "") -> str:
-    return f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    return f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_name_that_leads_inside_is_refused(
         found = [(family, socket.SOCK_STREAM, 6, "", (address, port))]
         monkeypatch.setattr(guard, "resolve", lambda host, port, found=found: found)
         named = replace(settings, plain_http=frozenset({f"issuer.example:{port}"}))
-        with pytest.raises(Unanswered, match="issuer.example:.* was not asked"):
+        with pytest.raises(Unanswered, match=r"issuer\.example:.* was not asked"):
             get(named, f"http://issuer.example:{port}/me", "issuer.example", port)
     assert httpserver.log == []
 
@@ -93,7 +93,9 @@ def test_netrc_is_not_read(
 
 def test_bodies_are_cut(httpserver: HTTPServer, settings: VerifySettings) -> None:
     httpserver.expect_request("/big").respond_with_data("x" * (BODY + 100_000))
-    httpserver.expect_request("/bomb").respond_with_data(gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"})
+    httpserver.expect_request("/bomb").respond_with_data(
+        gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"}
+    )
     httpserver.expect_request("/deep").respond_with_data("[" * 200_000)
     assert len(here(httpserver, settings, "/big").text) == BODY
     assert len(here(httpserver, settings, "/bomb").text) == BODY
@@ -155,7 +157,7 @@ def test_a_silent_host_is_given_up(silent: int) -> None:
 
 
 def test_a_host_that_trickles_is_cut_off_in_its_headers(trickling: int) -> None:
-    with pytest.raises(Unanswered, match="did not answer in full within 0.4 s"):
+    with pytest.raises(Unanswered, match=r"did not answer in full within 0\.4 s"):
         get(_named(trickling, 0.2), f"http://127.0.0.1:{trickling}/", "127.0.0.1", trickling)
 
 
@@ -188,7 +190,8 @@ class _TLS:
         authority.cert_pem.write_to_path(str(self.bundle))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name).configure_cert(context)
-        asked = self.asked = []  # type: list[str]
+        asked: list[str] = []
+        self.asked = asked
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:

@@ -22,7 +22,9 @@ def _token(claims: Any, header: Any = None) -> str:
 
 
 def _ask(token: str, make: Callable[..., Finding], clock: Any) -> Verdict:
-    verdict = verify([make(token)], lambda rule: {"verify": {"checker": "jwt"}}, VerifySettings(), clock=clock)[0].verdict
+    verdict = verify([make(token)], lambda rule: {"verify": {"checker": "jwt"}}, VerifySettings(), clock=clock)[
+        0
+    ].verdict
     assert verdict
     return verdict
 

@@ -117,7 +117,9 @@ def test_retry_after_is_waited_for(
     assert clock.now - start == pytest.approx(7 + 2)
 
 
-def test_retries_end(httpserver: HTTPServer, settings: VerifySettings, make: Make, actions: Actions, clock: Any) -> None:
+def test_retries_end(
+    httpserver: HTTPServer, settings: VerifySettings, make: Make, actions: Actions, clock: Any
+) -> None:
     httpserver.expect_request("/me").respond_with_data("", 429, {"Retry-After": "1"})
     assert _one(make(), actions, settings, clock).state == "unknown"
     assert len(httpserver.log) == 1 + settings.retries
@@ -154,7 +156,9 @@ def test_what_cannot_be_asked_is_uncheckable(
     assert httpserver.log == []
 
 
-def test_bytes_that_are_no_text_are_uncheckable(settings: VerifySettings, make: Make, actions: Actions, clock: Any) -> None:
+def test_bytes_that_are_no_text_are_uncheckable(
+    settings: VerifySettings, make: Make, actions: Actions, clock: Any
+) -> None:
     from scanner.model import Secret
 
     verdict = _one(replace(make(), secret=Secret(b"\xff\xfe" * 9)), actions, settings, clock)
@@ -186,7 +190,9 @@ def test_a_step_without_the_wanted_value_is_unknown(
     httpserver.expect_request("/keys").respond_with_json({"keys": []})
     steps = [{"request": {"url": "{{ endpoint }}/keys"}, "save": {"id": "body.keys[0].id"}}]
     verdict = _one(make(), _verify_with(actions, steps=steps), settings, clock)
-    assert verdict.state == "unknown" and verdict.reason.endswith("answered step 1 without the id that the rule looks for")
+    assert verdict.state == "unknown" and verdict.reason.endswith(
+        "answered step 1 without the id that the rule looks for"
+    )
 
 
 def test_identity_is_clean_and_holds_no_secret(

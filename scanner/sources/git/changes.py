@@ -58,7 +58,9 @@ class RangeSource:
 
     def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
         """Adds author and date of each commit."""
-        details = provenance.commit_details(self.repository, (s.location.commit for s in sightings if s.location.commit))
+        details = provenance.commit_details(
+            self.repository, (s.location.commit for s in sightings if s.location.commit)
+        )
         return [provenance.dated(s, details) for s in sightings], []
 
 
@@ -66,10 +68,8 @@ def _patch(repository: Repository, command: tuple[str, ...], kind: str) -> Itera
     process = repository.start(*command)
     assert process.stdout
     with contextlib.closing(Errors(process)) as errors:
-        try:
+        with contextlib.suppress(DeadkeyError):  # commits that change nothing print their ids alone
             yield from added_chunks(process.stdout, kind, name="git's answer")
-        except DeadkeyError:  # commits that change nothing print their ids alone
-            pass
         if process.wait():
             raise DeadkeyError(f"{repository.path}: git {command[0]}: {errors.text()}")
 

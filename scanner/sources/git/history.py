@@ -37,12 +37,11 @@ class HistorySource:
         part: list[Entry] = []
         size = 0
         for entry in self.entries:
-            if entry.kind != "tree":
-                part.append(entry)
-                size += entry.size
-                if size >= SLICE:
-                    yield Item("objects", size, tuple(part))
-                    part, size = [], 0
+            part.append(entry)
+            size += entry.size
+            if size >= SLICE:
+                yield Item("objects", size, tuple(part))
+                part, size = [], 0
         if part:
             yield Item("objects", size, tuple(part))
 
@@ -66,7 +65,9 @@ def missing(repository: Repository) -> Iterator[Skip]:
         yield Skip(repository.path, f"what the history refers to cannot be followed: {said}")
 
 
-def resolve(repository: Repository, sightings: Sequence[Sighting], commits: list[str]) -> tuple[list[Sighting], list[Skip]]:
+def resolve(
+    repository: Repository, sightings: Sequence[Sighting], commits: list[str]
+) -> tuple[list[Sighting], list[Skip]]:
     """Give every sighting in a blob its commits and paths: one sighting for each place that brought the secret in."""
     holders: dict[Secret, dict[str, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
     out: list[Sighting] = []
@@ -88,7 +89,10 @@ def resolve(repository: Repository, sightings: Sequence[Sighting], commits: list
     for by_blob in holders.values():
         for blob, found in by_blob.items():
             for sighting in found:
-                out += [replace(sighting, location=x) for x in _places(sighting.location, by_blob, changes[blob], standing, index)]
+                out += [
+                    replace(sighting, location=x)
+                    for x in _places(sighting.location, by_blob, changes[blob], standing, index)
+                ]
     details = provenance.commit_details(repository, (s.location.commit for s in out if s.location.commit))
     return [provenance.dated(s, details) for s in out], skips
 

@@ -19,7 +19,7 @@ PATIENCE = 200
 
 
 class Entry(NamedTuple):
-    """One object: its id in hexadecimal, its type (blob, commit, tag, tree), its size in bytes."""
+    """One object: its id in hexadecimal, its type (blob, commit, tag), its size in bytes."""
 
     oid: str
     kind: str
@@ -27,9 +27,13 @@ class Entry(NamedTuple):
 
 
 def inventory(repository: Repository) -> tuple[list[Entry], list[Skip]]:
-    """Every object in the store, reachable or not, alternates included, in an order that is cheap to read."""
+    """Every blob, commit and tag in the store, reachable or not, alternates included, in an order cheap to read."""
     process = repository.start(
-        "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", "--batch-all-objects", "--unordered", "--buffer"
+        "cat-file",
+        "--batch-check=%(objectname) %(objecttype) %(objectsize)",
+        "--batch-all-objects",
+        "--unordered",
+        "--buffer",
     )
     assert process.stdout and process.stderr
     entries: list[Entry] = []
@@ -38,6 +42,8 @@ def inventory(repository: Repository) -> tuple[list[Entry], list[Skip]]:
         for line in process.stdout:
             oid, _, rest = line.decode().rstrip("\n").partition(" ")
             kind, _, size = rest.partition(" ")
+            if kind == "tree":
+                continue
             if size:
                 entries.append(Entry(oid, kind, int(size)))
             else:

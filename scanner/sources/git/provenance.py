@@ -46,7 +46,18 @@ def changes(repository: Repository, commits: list[str], blobs: frozenset[str]) -
             wanted.writelines(f"{c}\n".encode() for c in commits[done:])
             wanted.seek(0)
             process = repository.start(
-                *("diff-tree", "--stdin", "--raw", "-r", "-c", "--root", "-z", "--no-renames", "--no-abbrev", "--always"),
+                *(
+                    "diff-tree",
+                    "--stdin",
+                    "--raw",
+                    "-r",
+                    "-c",
+                    "--root",
+                    "-z",
+                    "--no-renames",
+                    "--no-abbrev",
+                    "--always",
+                ),
                 *("--no-ext-diff", "--no-textconv"),
                 stdin=wanted,
             )
@@ -76,7 +87,11 @@ def changes(repository: Repository, commits: list[str], blobs: frozenset[str]) -
             broken += 1
             if broken >= PATIENCE and done < len(commits):
                 rest = len(commits) - done
-                yield Skip(repository.path, f"the changes of {rest} more commits were left out after {broken} broken ones", rest)
+                yield Skip(
+                    repository.path,
+                    f"the changes of {rest} more commits were left out after {broken} broken ones",
+                    rest,
+                )
                 return
 
 
@@ -111,7 +126,11 @@ def commit_details(repository: Repository, commits: Iterable[str]) -> dict[str, 
         size = int(header[2])
         body = data[at : at + size]
         at += size + 1
-        head = body.partition(b"\n\n")[0].replace(b"tagger ", b"author ", 1) if header[1] == b"tag" else body.partition(b"\n\n")[0]
+        head = (
+            body.partition(b"\n\n")[0].replace(b"tagger ", b"author ", 1)
+            if header[1] == b"tag"
+            else body.partition(b"\n\n")[0]
+        )
         if found := _PERSON.search(head):
             out[header[0].decode()] = Commit(found[1].decode("utf-8", "backslashreplace"), _date(found))
     return out

@@ -152,7 +152,9 @@ def test_crlf_and_utf16(repo: GitRepo, token: Token) -> None:
     repo.write("dos.txt", b"one\r\ntwo\r\nkey=" + token("crlf") + b"\r\nfour\r\n")
     text = f"eins\r\nzwei\r\nkey={token('wide').decode()}\r\n"
     repo.write("wide-le.txt", b"\xff\xfe" + text.encode("utf-16-le"))
-    repo.write("wide-be.txt", b"\xfe\xff" + text.replace(token("wide").decode(), token("big").decode()).encode("utf-16-be"))
+    repo.write(
+        "wide-be.txt", b"\xfe\xff" + text.replace(token("wide").decode(), token("big").decode()).encode("utf-16-be")
+    )
     commit = repo.commit()
     report = scan(repo.path)
     found = place(report, token("crlf"))
@@ -164,7 +166,16 @@ def test_crlf_and_utf16(repo: GitRepo, token: Token) -> None:
 
 
 def test_names_with_spaces_quotes_newlines_and_bytes_that_are_no_utf8(repo: GitRepo, token: Token) -> None:
-    names = [b"with space", b"with \"quotes\" 'both'", b"new\nline", b"tab\there", b"caf\xe9 \xff", "naïve/ünï".encode(), b"-dash", b":(top)x"]
+    names = [
+        b"with space",
+        b"with \"quotes\" 'both'",
+        b"new\nline",
+        b"tab\there",
+        b"caf\xe9 \xff",
+        "naïve/ünï".encode(),
+        b"-dash",
+        b":(top)x",
+    ]
     for number, name in enumerate(names):
         repo.write(name, b"\n" * number + token(f"name {number}"))
     commit = repo.commit()

@@ -1,0 +1,51 @@
+"""History and work tree of one repository as one source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scanner.model import Chunk, Sighting, Skip
+from scanner.sources.files import FilesSource
+from scanner.sources.git.history import HistorySource
+from scanner.sources.git.run import Repository
+from scanner.sources.interface import Item
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSource:
+    """The object store, and the files that lie around it; a bare repository has none. Paths count from the top level."""
+
+    history: HistorySource
+    files: FilesSource | None
+    top: str
+    kind: str = "audit"
+
+    @classmethod
+    def open(cls, repository: Repository) -> AuditSource:
+        status, out, _ = repository.run("rev-parse", "--show-toplevel")
+        top = os.fsdecode(out.rstrip(b"\n")) if not status else ""
+        return cls(HistorySource.open(repository), FilesSource((top,)) if top else None, top)
+
+    def items(self) -> Iterator[Item | Skip]:
+        yield from self.history.items()
+        if self.files is not None:
+            yield from self.files.items()
+
+    def read(self, item: Item) -> Iterator[Chunk | Skip]:
+        if item.payload is not None:
+            return self.history.read(item)
+        assert self.files is not None
+        return self.files.read(item)
+
+    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
+        """History's sightings with their commits, the files' with paths from the top level."""
+        own = [s for s in sightings if s.location.source != "files"]
+        resolved, skips = self.history.resolve(own)
+        prefix = self.top.rstrip("/") + "/"
+        for sighting in sightings:
+            if sighting.location.source == "files":
+                path = (sighting.location.path or "").removeprefix(prefix)
+                resolved.append(replace(sighting, location=replace(sighting.location, path=path)))
+        return resolved, skips
