@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
 
 PATIENCE = 1.0
 """Seconds of work before a bar appears."""
@@ -18,7 +18,7 @@ class Bar:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._bar: Progress | None = None
-        self._task = 0
+        self._task = TaskID(0)
 
     def __enter__(self) -> Bar:
         return self

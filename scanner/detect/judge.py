@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 
 from scanner.detect.checksums import CHECKSUMS
 from scanner.detect.entropy import entropy
@@ -48,7 +49,7 @@ def judge(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
 
 def monotonous(value: bytes) -> bool:
     """Most neighbours are equal or one apart in the same direction (`aaaa`, `1234`), or one short piece repeats."""
-    steps = [b - a for a, b in zip(value, value[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(value)]
     if max(steps.count(0), steps.count(1), steps.count(-1)) * 2 > len(steps):
         return True
     return any(len(value) >= 3 * n and value == (value[:n] * (len(value) // n + 1))[: len(value)] for n in (1, 2, 3, 4))

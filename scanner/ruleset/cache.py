@@ -71,7 +71,7 @@ def get(folders: tuple[Path, ...] = ()) -> Ruleset:
 
 def digest_of(files: dict[str, bytes]) -> str:
     state = hashlib.blake2b(digest_size=12)
-    state.update(f"{COMPILER} {hyperscan.__version__} {sys.version_info[:2]}".encode())
+    state.update(f"{COMPILER} {getattr(hyperscan, '__version__', '')} {sys.version_info[:2]}".encode())
     for name, content in files.items():
         state.update(f"\0{name.rpartition('/')[2]}\0{len(content)}\0".encode(errors="surrogateescape"))
         state.update(content)

@@ -219,10 +219,11 @@ class _Parser:
                 marks, text = b" " * parents, line
             kept = b"-" not in marks
             lost = b" " if kept else b"-"
-            if parents == 1:
-                left = [old[0] - (marks == lost)]
-            else:
-                left = [n - (marks[i : i + 1] == lost) for i, n in enumerate(old)]
+            left = (
+                [old[0] - (marks == lost)]
+                if parents == 1
+                else [n - (marks[i : i + 1] == lost) for i, n in enumerate(old)]
+            )
             if len(marks) < parents or marks.strip(b" +-") or min(left) < 0 or new < kept:
                 self.problem = "which does not hold the lines that its header says" if line else "which ends early"
                 self.lines.push(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from scanner.model import Chunk, DeadkeyError, Sighting, Skip
 from scanner.sources.diff import added_chunks
@@ -69,7 +70,7 @@ def _patch(repository: Repository, command: tuple[str, ...], kind: str) -> Itera
     assert process.stdout
     with contextlib.closing(Errors(process)) as errors:
         with contextlib.suppress(DeadkeyError):  # commits that change nothing print their ids alone
-            yield from added_chunks(process.stdout, kind, name="git's answer")
+            yield from added_chunks(cast(BinaryIO, process.stdout), kind, name="git's answer")
         if process.wait():
             raise DeadkeyError(f"{repository.path}: git {command[0]}: {errors.text()}")
 
@@ -89,7 +90,7 @@ def pushed(environment: dict[str, str], lines: Sequence[str]) -> list[tuple[str,
     old = environment.get("PRE_COMMIT_FROM_REF")
     if new and old:
         return [(f"{old}..{new}",)]
-    ranges = []
+    ranges: list[tuple[str, ...]] = []
     for line in lines:
         words = line.split()
         if len(words) == 4 and words[1].strip("0"):
