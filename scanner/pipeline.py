@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from scanner.allow.inline import allowed
 from scanner.detect.engine import Engine, Explain
 from scanner.detect.locate import locate
-from scanner.model import LEVELS, Chunk, Finding, Origin, Report, Secret, Sighting, Skip
+from scanner.model import LEVELS, Chunk, Finding, Location, Origin, Report, Secret, Sighting, Skip
 from scanner.ruleset import cache
 from scanner.ruleset.ruleset import Rule, Ruleset
-from scanner.sources.interface import Item, Source
+from scanner.sources.interface import Item, Source, Tally, Told
 
 if TYPE_CHECKING:
     from scanner.config import Config
@@ -96,11 +96,23 @@ class Scanner:
         matches = self.engine.scan(chunk)
         return locate(chunk, matches, allowed) if matches else []
 
-    def read(self, pieces: Iterable[Chunk | Skip]) -> Found:
+    def item(self, source: Source, item: Item) -> Found:
+        """One item of a source; a source that can walk is handed the engine for it."""
+        walk = getattr(source, "walk", None)
+        return self.read(walk(item, self.engine) if walk else source.read(item))
+
+    def read(self, pieces: Iterable[Chunk | Skip | Told | Tally]) -> Found:
         found = Found()
         for piece in pieces:
             if isinstance(piece, Skip):
                 found.skips.append(piece)
+                continue
+            if isinstance(piece, Tally):
+                found.bytes += piece.bytes
+                found.chunks += piece.chunks
+                continue
+            if isinstance(piece, Told):
+                found.sightings += locate(piece.chunk, self.engine.settled(piece.pairs), allowed)
                 continue
             found.bytes += len(piece.data)
             found.chunks += 1
@@ -150,7 +162,7 @@ def cores() -> int:
 def _alone(source: Source, ruleset: Ruleset, options: Options, items: list[Item]) -> Iterator[tuple[Found, int]]:
     scanner = Scanner(ruleset, options)
     for item in items:
-        yield scanner.read(source.read(item)), item.size
+        yield scanner.item(source, item), item.size
 
 
 _worker: tuple[Source, Scanner] | None = None
@@ -169,7 +181,7 @@ def _work(batch: list[Item]) -> tuple[Found, int]:
     source, scanner = _worker
     found = Found()
     for item in batch:
-        found.add(scanner.read(source.read(item)))
+        found.add(scanner.item(source, item))
     return found, sum(item.size for item in batch)
 
 
@@ -208,10 +220,7 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
             group, key=lambda s: (ruleset.by_id[s.match.rule].rank, -len(s.match.companions), len(s.match.encoding))
         )
         rule = ruleset.by_id[best.match.rule]
-        places = sorted(
-            dict.fromkeys(s.location for s in group),
-            key=lambda x: (x.date or "", x.path or "", x.start_line, x.start_column, x.commit or "", x.blob or ""),
-        )
+        places = sorted(dict.fromkeys(s.location for s in group), key=_order)
         out.append(
             Finding(
                 rule=rule.id,
@@ -227,7 +236,18 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
                 rotate=rule.rotate,
             )
         )
-    return out
+    return sorted(out, key=lambda f: _order(f.locations[0]))
+
+
+def _order(place: Location) -> tuple[Any, ...]:
+    return (
+        place.date or "",
+        place.path or "",
+        place.start_line,
+        place.start_column,
+        place.commit or "",
+        place.blob or "",
+    )
 
 
 def scan(

@@ -19,13 +19,30 @@ def command() -> None:
 
 @command.command()
 @click.argument("repo", default=".", type=click.Path())
+@click.option(
+    "--engine",
+    type=click.Choice(("pack", "plain", "reference")),
+    default="pack",
+    show_default=True,
+    help="pack reads the packs themselves; plain does so without the compiled kernel; reference asks git for every object.",
+)
 @common
-def git(repo: str, shared: Common) -> None:
+def git(repo: str, engine: str, shared: Common) -> None:
     """The whole history of REPO: every blob, commit and tag message, reachable or not."""
-    from scanner.sources.git.history import HistorySource
     from scanner.sources.git.run import open_repository
+    from scanner.sources.interface import Source
 
-    run(HistorySource.open(open_repository(repo)), shared, "scan git")
+    repository = open_repository(repo)
+    source: Source
+    if engine == "reference":
+        from scanner.sources.git.history import HistorySource
+
+        source = HistorySource.open(repository)
+    else:
+        from scanner.sources.git.packed import PackedSource
+
+        source = PackedSource.open(repository, plain=engine == "plain")
+    run(source, shared, "scan git")
 
 
 @command.command()

@@ -7,10 +7,11 @@ not be read again where those bytes are the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from scanner.detect import decode
-from scanner.detect.judge import judge
+from scanner.detect.judge import judge, judge_place, judge_value
 from scanner.model import Chunk, Match, Secret, Span
 from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
 
@@ -19,10 +20,16 @@ SLACK = 16
 GENERIC = RANKS["generic"]
 ANCHOR_WIDTH = 256
 """No anchor is longer than this."""
+BESIDE = 48
+"""Bytes before a match that its pattern's look-behind and its judgement may look at."""
+NEAR = 520
+"""A rule that may look at more bytes than this around a hit is far: where it hits, deltas are read whole."""
 DEPTH = 3
 """Encodings within encodings are opened this often."""
 TIME_LIMIT = 1.0
-"""Seconds one pattern may take on one hit."""
+"""Seconds a pattern that could be slow may take on one hit."""
+REMEMBERED = 20_000
+"""Judgements of values that are kept, so that the versions of a file do not ask again."""
 REACH = 32 << 10
 """No hit is read or judged by bytes further away than this."""
 
@@ -40,6 +47,30 @@ class Candidate(NamedTuple):
     gap: int
     encoding: tuple[str, ...] = ()
     companions: tuple[tuple[str, Secret], ...] = ()
+
+
+class Pair(NamedTuple):
+    """A candidate and the hit that led to it. It depends on the bytes from `end - back` to `end + forward` alone."""
+
+    end: int
+    anchor: int
+    back: int
+    forward: int
+    candidate: Candidate
+
+    def moved(self, by: int) -> Pair:
+        """The same for the same bytes `by` further on."""
+        start, end = self.candidate.span
+        return self._replace(end=self.end + by, candidate=self.candidate._replace(span=(start + by, end + by)))
+
+
+class Reach(NamedTuple):
+    """How far from a hit's end its reading may look, before and after: to drop a candidate, and to fill one in."""
+
+    back: int
+    forward: int
+    pair_back: int
+    pair_forward: int
 
 
 Explain = Callable[[Rule, Span, bytes, str], None]
@@ -65,6 +96,7 @@ class Engine:
         self._by_id = {rule.id: number for number, rule in enumerate(self.rules)}
         self._components = [n for n, rule in enumerate(self.rules) if rule.component]
         self._patterns: dict[int, Any] = {}
+        self._values: dict[tuple[int, bytes], str] = {}
         self._explain = explain
 
     def scan(self, chunk: Chunk) -> list[Match]:
@@ -76,6 +108,10 @@ class Engine:
         if chunk.touch is not None:
             settled = [c for c in settled if any(c.span[0] < e and s < c.span[1] for s, e in chunk.touch)]
         return [self.match(c) for c in settled]
+
+    def settled(self, pairs: Iterable[Pair]) -> list[Match]:
+        """The secrets among what was found in one chunk."""
+        return [self.match(c) for c in settle(self.rules, [pair.candidate for pair in pairs])]
 
     def match(self, c: Candidate) -> Match:
         return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions)
@@ -113,33 +149,85 @@ class Engine:
         return out
 
     def read(self, data: bytes, hits: Iterable[Hit], depth: int = 0) -> list[Candidate]:
-        """What the hits lead to: every candidate that was kept, once each, not yet settled against each other."""
-        out: list[Candidate] = []
-        seen: set[Any] = set()
+        """What the hits lead to: every candidate that was kept, not yet settled against each other."""
+        return [pair.candidate for pair in self.pairs(data, hits, depth)]
+
+    def pairs(self, data: bytes, hits: Iterable[Hit], depth: int = 0) -> list[Pair]:
+        """The candidates that were kept, each with the hit that led to it; one comes as often as hits lead to it."""
+        out: list[Pair] = []
+        judged: dict[tuple[int, Span], Candidate | None] = {}
+        opened: dict[tuple[str, int, int], list[Candidate]] = {}
         for end, anchor in hits:
             number, kind, phase, length = self._anchors[anchor]
             if not self._wanted[number]:
                 continue
             if kind == "plain" or kind == "context":
                 for span, value, gap in self._extract(number, kind, data, end):
-                    if (number, span) in seen:
-                        continue
-                    seen.add((number, span))
-                    candidate = self._judge(number, data, span, value, gap)
+                    if (number, span) not in judged:
+                        judged[number, span] = self._judge(number, data, span, value)
+                    candidate = judged[number, span]
                     if candidate is not None:
-                        out.append(candidate)
+                        reach = self.reach[anchor]
+                        out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, candidate._replace(gap=gap)))
             elif depth < DEPTH:
                 run = decode.run(kind, data, end, phase, length)
-                if run is None or (kind, run.start, run.stop) in seen:
+                if run is None:
                     continue
-                seen.add((kind, run.start, run.stop))
-                inner = settle(self.rules, self.read(run.data, self.hits(run.data), depth + 1))
-                out += [
-                    c._replace(span=run.outer(c.span), encoding=(kind, *c.encoding))
-                    for c in inner
-                    if kind == "utf16" or self.rules[c.rule].rank < 3
-                ]
+                key = (kind, run.start, run.stop)
+                if key not in opened:
+                    inner = settle(self.rules, self.read(run.data, self.hits(run.data), depth + 1))
+                    opened[key] = [
+                        c._replace(span=run.outer(c.span), encoding=(kind, *c.encoding))
+                        for c in inner
+                        if kind == "utf16" or self.rules[c.rule].rank < GENERIC
+                    ]
+                reach = self.reach[anchor]
+                out += [Pair(end, anchor, reach.pair_back, reach.pair_forward, c) for c in opened[key]]
         return out
+
+    @cached_property
+    def reach(self) -> tuple[Reach, ...]:
+        """By anchor."""
+        out = []
+        for number, kind, _, length in self._anchors:
+            rule = self.rules[number]
+            if kind not in ("plain", "context"):
+                back, forward = decode.BEFORE + SLACK, decode.AFTER + SLACK
+                out.append(Reach(back, forward, back, forward))
+                continue
+            back = max(rule.back, length) + BESIDE
+            forward = rule.forward + SLACK
+            rooms = [
+                (c.within + self.rules[self._by_id[c.rule]].forward + 2 * SLACK, c.required) for c in rule.companions
+            ]
+            needed = max((room for room, required in rooms if required), default=0)
+            wanted = max((room for room, _ in rooms), default=0)
+            out.append(Reach(back + needed, forward + needed, back + wanted, forward + wanted))
+        return tuple(out)
+
+    @cached_property
+    def _near(self) -> tuple[bool, ...]:
+        """By anchor: whether its reach is short enough to be searched for around edits."""
+        return tuple(reach.back + reach.forward <= NEAR for reach in self.reach)
+
+    @cached_property
+    def back(self) -> int:
+        """The longest way back of a hit that is not far, in bytes."""
+        return max((r.back for r, near in zip(self.reach, self._near, strict=True) if near), default=0)
+
+    @cached_property
+    def forward(self) -> int:
+        """The longest way forward of a hit that is not far."""
+        return max((r.forward for r, near in zip(self.reach, self._near, strict=True) if near), default=0)
+
+    @property
+    def lead(self) -> int:
+        """No anchor that counts is longer than this."""
+        return min(self.back, ANCHOR_WIDTH)
+
+    def far(self, hits: Iterable[Hit]) -> bool:
+        """Whether any of the hits reaches further than `back` and `forward`."""
+        return any(not self._near[anchor] for _, anchor in hits)
 
     def _extract(self, number: int, kind: str, data: bytes, end: int) -> Iterator[tuple[Span, bytes, int]]:
         """Spans and values of the rule's matches that the anchor ending at `end` announces."""
@@ -148,16 +236,17 @@ class Engine:
         context = kind == "context"
         low = end if context else max(0, end - rule.back)
         high = min(len(data), end + rule.forward + SLACK)
+        limit = TIME_LIMIT if rule.slow else None
         group = "secret" if "secret" in pattern.groupindex else 0
         try:
             if rule.starts:
                 for distance in rule.starts:
-                    found = pattern.match(data, end - distance, high, timeout=TIME_LIMIT) if distance <= end else None
+                    found = pattern.match(data, end - distance, high, timeout=limit) if distance <= end else None
                     if found is not None:
                         yield found.span(group), found.group(group), 0
                         return
                 return
-            for found in pattern.finditer(data, low, high, overlapped=not context, timeout=TIME_LIMIT):
+            for found in pattern.finditer(data, low, high, overlapped=not context, timeout=limit):
                 span = found.span(group)
                 if context:
                     if span[0] - end > rule.near:
@@ -171,12 +260,18 @@ class Engine:
         except TimeoutError:
             self.gave_up.append((rule.id, (low, high)))
 
-    def _judge(self, number: int, data: bytes, span: Span, value: bytes, gap: int) -> Candidate | None:
+    def _judge(self, number: int, data: bytes, span: Span, value: bytes) -> Candidate | None:
         rule = self.rules[number]
-        reason = judge(rule, data, span, value)
+        known = self._values.get((number, value))
+        if known is None:
+            if len(self._values) >= REMEMBERED:
+                self._values.clear()
+            known = judge_value(rule, value)
+            if not known and rule.rank == GENERIC and self._is_component(value):
+                known = "a public identifier"
+            self._values[number, value] = known
+        reason = known or judge_place(rule, data, span, value)
         companions: list[tuple[str, Secret]] = []
-        if not reason and rule.rank == GENERIC and self._is_component(data, span):
-            reason = "a public identifier"
         if not reason:
             for wanted in rule.companions:
                 near = self._companion(self._by_id[wanted.rule], data, span, wanted.within)
@@ -187,14 +282,10 @@ class Engine:
                     break
         if self._explain is not None:
             self._explain(rule, span, value, reason)
-        return None if reason else Candidate(number, span, value, gap, (), tuple(companions))
+        return None if reason else Candidate(number, span, value, 0, (), tuple(companions))
 
-    def _is_component(self, data: bytes, span: Span) -> bool:
-        for number in self._components:
-            found = self._pattern(number).match(data, span[0], min(len(data), span[1] + SLACK), timeout=TIME_LIMIT)
-            if found is not None and found.end() == span[1]:
-                return True
-        return False
+    def _is_component(self, value: bytes) -> bool:
+        return any(self._pattern(number).fullmatch(value) for number in self._components)
 
     def _companion(self, number: int, data: bytes, span: Span, within: int) -> bytes | None:
         """The nearest match of another rule's pattern around `span` that passes its judgement."""
@@ -202,14 +293,19 @@ class Engine:
         pattern = self._pattern(number)
         group = "secret" if "secret" in pattern.groupindex else 0
         best: tuple[int, bytes] | None = None
-        low, high = max(0, span[0] - within), min(len(data), span[1] + within)
+        room = within + rule.forward + SLACK
+        low, high = max(0, span[0] - room), min(len(data), span[1] + room)
         try:
-            for found in pattern.finditer(data, low, high, timeout=TIME_LIMIT):
+            for found in pattern.finditer(data, low, high, timeout=TIME_LIMIT if rule.slow else None):
                 start, end = found.span(group)
                 if start < span[1] and span[0] < end:
                     continue
                 gap = span[0] - end if end <= span[0] else start - span[1]
-                if (best is None or gap < best[0]) and not judge(rule, data, (start, end), found.group(group)):
+                if (
+                    gap <= within
+                    and (best is None or gap < best[0])
+                    and not judge(rule, data, (start, end), found.group(group))
+                ):
                     best = (gap, found.group(group))
         except TimeoutError:
             self.gave_up.append((rule.id, (low, high)))

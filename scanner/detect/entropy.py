@@ -10,7 +10,5 @@ def entropy(value: bytes) -> float:
     if not value:
         return 0.0
     size = len(value)
-    counts = [0] * 256
-    for c in value:
-        counts[c] += 1
-    return -sum(n / size * log2(n / size) for n in counts if n)
+    counts = map(value.count, set(value))
+    return log2(size) - sum([n * log2(n) for n in counts if n > 1]) / size

@@ -28,6 +28,16 @@ FORMAT, GENERIC = RANKS["format"], RANKS["generic"]
 
 def judge(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
     """Why `value`, standing at `span` of `data`, is no secret of `rule`; "" when nothing speaks against it."""
+    return judge_value(rule, value) or judge_place(rule, data, span, value)
+
+
+def judge_place(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
+    """What speaks against a value where it stands."""
+    return not_a_literal(data, span, value) if rule.rank == GENERIC else ""
+
+
+def judge_value(rule: Rule, value: bytes) -> str:
+    """What speaks against a value wherever it stands."""
     if value in _known(rule.known):
         return "a published example"
     if rule.checksum:
@@ -42,17 +52,15 @@ def judge(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
         return "repeats or counts"
     if rule.rank == FORMAT and (REFERENCE.search(value) or value.lower() in DEFAULTS):
         return "a reference or a default"
-    if rule.rank == GENERIC:
-        return not_a_literal(data, span, value)
     return ""
 
 
 def monotonous(value: bytes) -> bool:
     """Most neighbours are equal or one apart in the same direction (`aaaa`, `1234`), or one short piece repeats."""
-    steps = [b - a for a, b in pairwise(value)]
-    if max(steps.count(0), steps.count(1), steps.count(-1)) * 2 > len(steps):
+    steps = bytes([b - a & 255 for a, b in pairwise(value)])
+    if max(steps.count(0), steps.count(1), steps.count(255)) * 2 > len(steps):
         return True
-    return any(len(value) >= 3 * n and value == (value[:n] * (len(value) // n + 1))[: len(value)] for n in (1, 2, 3, 4))
+    return any(len(value) >= 3 * n and value[n:] == value[:-n] for n in (2, 3, 4))
 
 
 @cache

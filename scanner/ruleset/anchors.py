@@ -98,6 +98,37 @@ def width(pattern: str) -> int:
     return int(parser.parse(pattern.encode()).getwidth()[1])
 
 
+LONG = 32
+"""A repeat whose count varies by more than this is long."""
+
+
+def _within(op: Any, value: Any) -> list[Any]:
+    """What a group or a choice holds."""
+    if op is sre.SUBPATTERN:
+        return [value[3]]
+    if op is sre.BRANCH:
+        return list(value[1])
+    return [part for part in value[1:] if part is not None] if op is sre.GROUPREF_EXISTS else []
+
+
+def may_be_slow(pattern: str) -> bool:
+    """Whether a match may backtrack for long: a varying repeat within a varying repeat, or more than two long ones."""
+    long = [0]
+
+    def nested(items: Any, inside: bool) -> bool:
+        for op, value in items:
+            if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+                varies = value[1] - value[0] > 1
+                long[0] += value[1] - value[0] > LONG
+                if (varies and inside) or nested(value[2], inside or varies):
+                    return True
+            elif any([nested(part, inside) for part in _within(op, value)]):
+                return True
+        return False
+
+    return nested(parser.parse(pattern.encode()), False) or long[0] > 2
+
+
 def encoded_anchors(rule: int, literals: tuple[bytes, ...]) -> list[Anchor]:
     """Anchors for encoded copies of a token that begins with, or holds, one of `literals`."""
     anchors = []

@@ -37,7 +37,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
     rank = spec.rank or ("context" if spec.context else "token")
     own: list[Anchor] = []
     if spec.component:
-        plan, back, forward = None, 0, 0
+        plan, back, forward = None, 0, width
     elif plan is None:
         for word in spec.context:
             own.append(anchoring.context_anchor(number, word))
@@ -61,6 +61,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         back=back,
         forward=forward,
         starts=plan.starts if plan else (),
+        slow=anchoring.may_be_slow(spec.pattern),
         multiline=spec.span == "multiline",
         context=tuple(spec.context),
         near=spec.near if spec.context else 0,

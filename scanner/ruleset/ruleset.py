@@ -59,6 +59,8 @@ class Rule:
     forward: int
     starts: tuple[int, ...] = ()
     multiline: bool = False
+    slow: bool = False
+    """The pattern could backtrack for long and runs with a time limit."""
     context: tuple[str, ...] = ()
     near: int = 0
     checksum: str | None = None

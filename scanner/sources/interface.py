@@ -19,6 +19,20 @@ class Item(NamedTuple):
     payload: Any = None
 
 
+class Told(NamedTuple):
+    """A chunk that the source has had read already, by the reader it was given, and what was found there."""
+
+    chunk: Chunk
+    pairs: list[Any]
+
+
+class Tally(NamedTuple):
+    """Bytes and chunks that were looked at without becoming a chunk of their own."""
+
+    bytes: int
+    chunks: int
+
+
 class Source(Protocol):
     """Picklable, so that items can be read by worker processes."""
 

@@ -1,0 +1,122 @@
+"""Applying a delta and naming what it may have changed, in plain Python: the twin that `_kernel` is held against.
+
+The format is git's (gitformat-pack(5), "Deltified representation"): two sizes, then copies from the base and insertions.
+"""
+
+from __future__ import annotations
+
+Copy = tuple[int, int, int]
+"""Offset in the target, offset in the base, length."""
+Window = tuple[int, int]
+"""Where the end of an anchor may have changed its meaning: from, up to and including."""
+
+
+class BadDelta(ValueError):
+    """The delta is damaged, does not belong to its base, or makes too much."""
+
+
+def apply(
+    base: bytes, patch: bytes, back: int, forward: int, lead: int, limit: int, wants_copies: bool
+) -> tuple[bytes, list[Copy] | None, list[Window]]:
+    """The target of `patch` on `base`, what it copied (runs that go on in both are one), and its windows.
+
+    An anchor that ends at e is read and judged by the bytes from e - back to e + forward. It is outside of every window
+    only if those bytes stand in one copied run, or are cut short in base and target alike; then what was found in the base
+    holds for the target. `limit` is the largest target in bytes. Raises BadDelta.
+    """
+    base_size, at = _size(patch, 0)
+    if base_size != len(base):
+        raise BadDelta("its base has another size")
+    target_size, at = _size(patch, at)
+    if target_size > limit:
+        raise BadDelta("its target is too large")
+    size = len(patch)
+    pieces: list[bytes] = []
+    copies: list[Copy] = []
+    edits: list[Window] = []
+    done = 0
+    copying = False
+    while at < size:
+        op = patch[at]
+        at += 1
+        if op & 0x80:
+            start = length = 0
+            if (op & 0x7F).bit_count() > size - at:
+                raise BadDelta("it ends within a copy")
+            for bit in range(4):
+                if op >> bit & 1:
+                    start |= patch[at] << 8 * bit
+                    at += 1
+            for bit in range(3):
+                if op >> bit & 0x10:
+                    length |= patch[at] << 8 * bit
+                    at += 1
+            length = length or 0x10000
+            if start + length > base_size:
+                raise BadDelta("it copies from beyond its base")
+            if length > target_size - done:
+                raise BadDelta("it makes more than it says")
+            pieces.append(base[start : start + length])
+            last = copies[-1] if copies else (0, 0, 0)
+            if last[2] and last[0] + last[2] == done and last[1] + last[2] == start:
+                copies[-1] = (last[0], last[1], last[2] + length)
+            else:
+                copies.append((done, start, length))
+                if done or start:
+                    edits.append((done, done))
+            done += length
+            copying = True
+        elif op:
+            if op > size - at:
+                raise BadDelta("it ends within an insertion")
+            if op > target_size - done:
+                raise BadDelta("it makes more than it says")
+            pieces.append(patch[at : at + op])
+            at += op
+            edits.append((done, done + op))
+            done += op
+            copying = False
+        else:
+            raise BadDelta("it holds an unknown operation")
+    if done != target_size:
+        raise BadDelta("it makes less than it says")
+    if not (copying and copies[-1][1] + copies[-1][2] == base_size):
+        edits.append((done, done))
+    windows: list[Window] = []
+    for start, end in edits:
+        low = max(0, start - forward)
+        high = done if start == end == done else end + back
+        if windows and windows[-1][1] >= low:
+            windows[-1] = (windows[-1][0], max(high, windows[-1][1]) if start != done else done)
+        else:
+            windows.append((low, high))
+    return b"".join(pieces), copies if wants_copies else None, windows
+
+
+def gather(target: bytes, windows: list[Window], lead: int) -> tuple[bytes, list[tuple[int, int]] | None]:
+    """The windows of `target`, each with `lead` bytes before it, in one text with newlines between, and where each stands:
+    offset in the text, offset in the target. The target itself, and None, when the windows cover most of it."""
+    size = len(target)
+    spans = [(max(0, low - lead), min(high, size)) for low, high in windows]
+    spans = [(low, high) for low, high in spans if high > low]
+    if (sum(high - low for low, high in spans) + len(spans)) * 4 >= size * 3:
+        return target, None
+    places: list[tuple[int, int]] = []
+    at = 0
+    for low, high in spans:
+        places.append((at, low))
+        at += high - low + 1
+    return b"".join(target[low:high] + b"\n" for low, high in spans), places
+
+
+def _size(patch: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(patch) or shift > 56:
+            raise BadDelta("its sizes cannot be read")
+        c = patch[at]
+        at += 1
+        value |= (c & 0x7F) << shift
+        shift += 7
+        if not c & 0x80:
+            return value, at

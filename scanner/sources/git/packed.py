@@ -1,0 +1,191 @@
+"""A repository's whole history by the fast path: packs are walked, loose objects inflated, and the rest asked of git."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from isal import isal_zlib
+
+from scanner.model import Chunk, Origin, Sighting, Skip
+from scanner.sources.git.history import missing, resolve
+from scanner.sources.git.objects import Entry, contents, inventory, message
+from scanner.sources.git.pack import BLOB, COMMIT, KINDS, TAG, Ints, Pack, children
+from scanner.sources.git.run import Repository
+from scanner.sources.git.store import Store, loose, open_store
+from scanner.sources.git.walk import HUGE, Reader, Walk
+from scanner.sources.interface import Item, Tally, Told
+
+UNIT = 2 << 20
+"""Compressed bytes that make one unit of work; a larger tree of deltas is one by itself."""
+LOOSE = 2000
+"""Loose objects that make one unit of work."""
+
+
+@dataclass(frozen=True)
+class PackedSource:
+    """All blobs, commits and tags of one repository, reachable or not. `plain` uses the kernel's plain twin."""
+
+    repository: Repository
+    store: Store
+    loose: tuple[tuple[str, str, Path], ...]
+    """Kind, id and path of the loose objects that are no trees."""
+    skips: tuple[Skip, ...]
+    plain: bool = False
+    kind: str = "git"
+    _forests: dict[int, tuple[Ints, Ints]] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def open(cls, repository: Repository, plain: bool = False) -> PackedSource:
+        """Raises DeadkeyError where the store cannot be found."""
+        store = open_store(repository)
+        found: list[tuple[str, str, Path]] = []
+        skips: list[Skip] = []
+        for folder in store.folders:
+            for oid, path in loose(folder):
+                kind = _loose_kind(path)
+                if kind != "tree":
+                    found.append((kind, oid, path))
+        return cls(repository, store, tuple(found), tuple(skips), plain)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PackedSource.open, (self.repository, self.plain)
+
+    def items(self) -> Iterator[Item | Skip]:
+        """The largest trees of deltas first; then what only git can read, and what is missing."""
+        yield from self.skips
+        if self._partial():
+            yield Item("missing objects", 0, ("missing",))
+        units: list[Item] = []
+        strange: list[Entry] = []
+        for number, pack in enumerate(self.store.packs):
+            units += _units(number, pack)
+            strange += _strange(pack)
+        yield from sorted(units, key=lambda item: -item.size)
+        for start in range(0, len(self.loose), LOOSE):
+            yield Item("loose objects", 0, ("loose", self.loose[start : start + LOOSE]))
+        if self.store.unknown:
+            entries, skips = inventory(self.repository)
+            yield from skips
+            known = {pack.oid(n) for pack in self.store.packs for n in range(len(pack.kinds))}
+            strange += [e for e in entries if e.oid not in known]
+        if strange:
+            yield Item("objects", 0, ("git", tuple(strange)))
+
+    def read(self, item: Item) -> Iterator[Chunk | Skip]:
+        raise NotImplementedError("this source walks")
+
+    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
+        """What one item holds: told where something was found, chunks where it was not looked at yet."""
+        kind, *rest = item.payload
+        if kind == "missing":
+            yield from missing(self.repository)
+        elif kind == "git":
+            yield from contents(self.repository, list(rest[0]))
+        elif kind == "loose":
+            yield from self._loose(rest[0])
+        else:
+            yield from self._pack(rest[0], rest[1], reader)
+
+    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
+        """Sightings by object to sightings by commit and path."""
+        return resolve(self.repository, sightings, self._commits())
+
+    def _commits(self) -> list[str]:
+        found = [oid for kind, oid, _ in self.loose if kind == "commit"]
+        for pack in self.store.packs:
+            rows = pack.oids[np.flatnonzero(pack.kinds == COMMIT)]
+            text = rows.tobytes().hex()
+            width = 2 * rows.shape[1]
+            found += [text[i : i + width] for i in range(0, len(text), width)]
+        if self.store.unknown:
+            found += [e.oid for e in inventory(self.repository)[0] if e.kind == "commit"]
+        return list(dict.fromkeys(found))
+
+    def _partial(self) -> bool:
+        """Whether the clone says of itself that objects may be missing."""
+        if any(any((folder / "pack").glob("*.promisor")) for folder in self.store.folders):
+            return True
+        status, _, _ = self.repository.run(
+            "config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"
+        )
+        return status == 0
+
+    def _pack(self, number: int, roots: Ints, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
+        pack = self.store.packs[number]
+        if number not in self._forests:
+            self._forests[number] = children(pack, _wanted(pack))
+        told: list[Told] = []
+        walk = Walk(
+            pack, *self._forests[number], reader, lambda chunk, pairs: told.append(Told(chunk, pairs)), self.plain
+        )
+        for root in roots.tolist():
+            walk.tree(root)
+            yield from told
+            told.clear()
+        yield Tally(walk.bytes, walk.objects)
+        if walk.broken:
+            yield from contents(self.repository, walk.broken)
+
+    def _loose(self, objects: Iterable[tuple[str, str, Path]]) -> Iterator[Chunk | Skip]:
+        strange = []
+        for kind, oid, path in objects:
+            data = _loose_data(path)
+            if data is None:
+                strange.append(Entry(oid, kind or "blob", 0))
+            elif kind == "blob":
+                yield Chunk(data, Origin("git", blob=oid))
+            else:
+                yield message(Entry(oid, kind, len(data)), data)
+        yield from contents(self.repository, strange) if strange else ()
+
+
+def _wanted(pack: Pack) -> Ints:
+    return np.flatnonzero((pack.kinds == BLOB) | (pack.kinds == COMMIT) | (pack.kinds == TAG))
+
+
+def _strange(pack: Pack) -> list[Entry]:
+    """What the fast path cannot tell the kind of: a base elsewhere, a damaged header, a cycle."""
+    return [Entry(pack.oid(n), "blob", 0) for n in np.flatnonzero(pack.kinds == 0).tolist()]
+
+
+def _units(number: int, pack: Pack) -> Iterator[Item]:
+    wanted = _wanted(pack)
+    weights = np.bincount(pack.roots[wanted], (pack.ends - pack.starts)[wanted], len(pack.kinds))
+    roots = wanted[pack.roots[wanted] == wanted]
+    mine = weights[roots]
+    for root, weight in zip(roots[mine >= UNIT].tolist(), mine[mine >= UNIT].tolist(), strict=True):
+        yield Item(KINDS[int(pack.kinds[root])], int(weight), ("pack", number, np.array([root])))
+    small, light = roots[mine < UNIT], mine[mine < UNIT]
+    if len(small):
+        shelf = (np.cumsum(light) // UNIT).astype(np.int64)
+        for part in np.split(np.arange(len(small)), np.flatnonzero(np.diff(shelf)) + 1):
+            yield Item("objects", int(light[part].sum()), ("pack", number, small[part]))
+
+
+def _loose_kind(path: Path) -> str:
+    """From the header of a loose object; "" when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = zlib.decompressobj().decompress(file.read(128), 32)
+    except (OSError, zlib.error):
+        return ""
+    kind = head.partition(b" ")[0].decode("ascii", "replace")
+    return kind if kind in KINDS.values() else ""
+
+
+def _loose_data(path: Path) -> bytes | None:
+    """The content of a loose object; None when git should read it: too large, or damaged."""
+    try:
+        compressed = path.read_bytes()
+        inflater = isal_zlib.decompressobj()
+        data: bytes = inflater.decompress(compressed, HUGE + 64)
+    except (OSError, zlib.error):
+        return None
+    head, zero, content = data.partition(b"\0")
+    size = head.partition(b" ")[2]
+    return content if inflater.eof and zero and size.isdigit() and int(size) == len(content) else None
