@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+import re
 import stat
 import typing
 from collections.abc import Callable, Mapping
@@ -98,7 +99,7 @@ def _find(path: str | None) -> Path | None:
             raise DeadkeyError("DEADKEY_CONFIG must be an absolute path, so that no scanned folder can provide it")
     else:
         file = config_folder() / "config.yaml"
-        if not file.exists():
+        if not os.path.exists(file):  # also false where the folder may not be entered: then there is none for this user
             return None
     try:
         mode = file.stat().st_mode
@@ -194,6 +195,16 @@ def _schema() -> type[BaseModel]:
         paths: tuple[str, ...] = ()
         rules: tuple[str, ...] = ()
         values: tuple[str, ...] = ()
+
+        @field_validator("values")
+        @classmethod
+        def patterns(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+            for value in values:
+                try:
+                    re.compile(value.encode())
+                except re.error as e:
+                    raise ValueError(f"not a pattern: {e}") from None
+            return values
 
     class File(Strict):
         verify: VerifyModel = VerifyModel()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scanner.allow.inline import allowed
+from scanner.allow.listed import unlisted
 from scanner.detect.engine import Engine, Explain
 from scanner.detect.locate import locate
 from scanner.model import LEVELS, Chunk, Finding, Location, Origin, Report, Secret, Sighting, Skip
@@ -22,7 +23,7 @@ from scanner.ruleset.ruleset import Rule, Ruleset
 from scanner.sources.interface import Item, Source, Tally, Told
 
 if TYPE_CHECKING:
-    from scanner.config import Config
+    from scanner.config import Allow, Config
     from scanner.ruleset.check import Bench
     from scanner.ruleset.schema import RuleFile, RuleSpec
 
@@ -251,7 +252,12 @@ def _order(place: Location) -> tuple[Any, ...]:
 
 
 def scan(
-    source: Source, ruleset: Ruleset, options: Options, key: bytes, progress: Progress | None = None
+    source: Source,
+    ruleset: Ruleset,
+    options: Options,
+    key: bytes,
+    progress: Progress | None = None,
+    allow: Allow | None = None,
 ) -> tuple[Report, list[str]]:
     """Read a source and put its secrets together; the second value is what `--explain` prints."""
     started = time.perf_counter()
@@ -262,6 +268,9 @@ def scan(
     if kept and hasattr(source, "resolve"):
         kept, more = source.resolve(kept)
         skips = skips + more
+    if allow is not None:  # place by place, once the paths are known
+        shown = unlisted(kept, allow.paths, allow.rules, allow.values)
+        spared, kept = spared + len(kept) - len(shown), shown
     return report(kept, skips, found, ruleset, key, started, spared), found.explained
 
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,11 @@ def new_key() -> bytes:
     return secrets.token_bytes(16)
 
 
-def own_key(folder: Path) -> bytes:
-    """The key of fingerprints where no baseline gives one: `DEADKEY_FINGERPRINT_KEY`, or this user's own, made at first
-    use in `folder`; a folder that cannot be written gives a key for this run alone."""
-    if given := os.environ.get("DEADKEY_FINGERPRINT_KEY"):
-        return hashlib.blake2b(given.encode(errors="surrogateescape"), digest_size=32).digest()
+def own_key(folder: Path, configured: Callable[[], str] | None = None) -> bytes:
+    """The key of fingerprints where no baseline gives one: the one the user configured (`DEADKEY_FINGERPRINT_KEY` first),
+    or this user's own, made at first use in `folder`; a folder that cannot be written gives a key for this run alone."""
+    if configured is not None:
+        return hashlib.blake2b(configured().encode(errors="surrogateescape"), digest_size=32).digest()
     path = folder / "fingerprint.key"
     try:
         return bytes.fromhex(path.read_text("ascii").strip())

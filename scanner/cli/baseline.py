@@ -60,10 +60,9 @@ def _scan(repo: str, files: bool, key: bytes) -> Report:
     from scanner.sources.git.run import open_repository
     from scanner.sources.interface import Source
 
-    load_config(None)
     options = pipeline.Options()
     source: Source = FilesSource((repo,)) if files else HistorySource.open(open_repository(repo))
-    report, _ = pipeline.scan(source, pipeline.load_rules(options), options, key)
+    report, _ = pipeline.scan(source, pipeline.load_rules(options), options, key, None, load_config(None).allow)
     for skip in report.skipped:
         click.echo(f"deadkey: not scanned: {skip.path}: {skip.reason}", err=True)
     return report

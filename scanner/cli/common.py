@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -104,9 +105,10 @@ def scanned(source: Source, shared: Common) -> Report:
     options = shared.options()
     ruleset = pipeline.load_rules(options)
     check_names(shared, ruleset)
-    key, known = fingerprints(shared)
+    settings = load_config(shared.config)
+    key, known = fingerprints(shared, settings)
     with progress(shared) as tell:
-        report, explained = pipeline.scan(source, ruleset, options, key, tell)
+        report, explained = pipeline.scan(source, ruleset, options, key, tell, settings.allow)
     for line in explained:
         click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
     if known:
@@ -114,7 +116,7 @@ def scanned(source: Source, shared: Common) -> Report:
         report = replace(
             report, findings=fresh, statistics={**report.statistics, "known": len(report.findings) - len(fresh)}
         )
-    return acted(report, ruleset, shared)
+    return acted(report, ruleset, shared, settings)
 
 
 def check_names(shared: Common, ruleset: Ruleset) -> None:
@@ -137,23 +139,22 @@ def state_folder() -> Path:
     return folder()
 
 
-def fingerprints(shared: Common) -> tuple[bytes, dict[str, str]]:
+def fingerprints(shared: Common, settings: Config) -> tuple[bytes, dict[str, str]]:
     """The key of this run's fingerprints, and those the baseline knows."""
     from scanner.allow import baseline
 
     if shared.baseline:
         read = baseline.read(shared.baseline)
         return read.key, read.known
-    return baseline.own_key(state_folder()), {}
+    return baseline.own_key(state_folder(), settings.fingerprint_key), {}
 
 
-def acted(report: Report, ruleset: Ruleset, shared: Common) -> Report:
+def acted(report: Report, ruleset: Ruleset, shared: Common, settings: Config) -> Report:
     """With verdicts and outcomes, where they are asked for."""
     if not (shared.verify or shared.revoke):
         return report
-    from scanner import config, pipeline
+    from scanner import pipeline
 
-    settings = config.load(shared.config)
     if shared.revoke:
         settings = with_mode(settings, shared.revoke)
     findings = pipeline.act(report.findings, ruleset, settings, bool(shared.revoke), confirm, say(shared.quiet))
@@ -202,16 +203,23 @@ def progress(shared: Common) -> Iterator[Progress | None]:
 
 
 @contextlib.contextmanager
-def opened(path: str | None) -> Iterator[TextIO]:
-    """Standard output, or the file at `path`. Raises DeadkeyError when it cannot be written."""
+def opened(path: str | None, private: bool = False) -> Iterator[TextIO]:
+    """Standard output, or the file at `path`, readable by its owner alone when `private`. Raises DeadkeyError when it cannot be written."""
     if path is None or path == "-":
         yield sys.stdout
         return
     try:
-        with Path(path).open("w", encoding="utf-8", errors="backslashreplace") as out:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", opener=_private if private else None) as out:
             yield out
     except OSError as e:
         raise DeadkeyError(f"{path}: cannot write the report: {e.strerror}") from e
+
+
+def _private(path: str, flags: int) -> int:
+    handle = os.open(path, flags, 0o600)
+    with contextlib.suppress(OSError):  # a pipe, or a file of somebody else's
+        os.fchmod(handle, 0o600)
+    return handle
 
 
 def finish(report: Report, shared: Common, verb: str, *, hook: bool = False) -> None:
@@ -237,7 +245,7 @@ def write(
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     options = reports.Options(show_secrets=show_secrets, version=version(), verb=verb)
-    with opened(output) as out:
+    with opened(output, show_secrets) as out:
         if hook and format == "table":
             from scanner.report.table import refusal
 

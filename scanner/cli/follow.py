@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from scanner.cli.common import Common, acted, check_names, fingerprints, opened, version
+from scanner.cli.common import Common, acted, check_names, fingerprints, load_config, opened, version
 from scanner.model import Report, Secret, Skip
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
     """Print each new secret once, as it appears. Exits 1 when there were any, 3 when something could not be read."""
     from scanner import pipeline, report
+    from scanner.allow.listed import unlisted
     from scanner.sources.logs import follow
 
     if shared.format == "sarif":
@@ -25,23 +26,26 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
     options = shared.options()
     ruleset = pipeline.load_rules(options)
     check_names(shared, ruleset)
-    key, known = fingerprints(shared)
+    settings = load_config(shared.config)
+    allow = settings.allow
+    key, known = fingerprints(shared, settings)
     scanner = pipeline.Scanner(ruleset, options)
     how = report.Options(show_secrets=shared.show_secrets, version=version(), verb="scan logs")
     seen: set[Secret] = set()
     skips: list[Skip] = []
-    with opened(shared.output) as out:
+    with opened(shared.output, shared.show_secrets) as out:
         try:
             for piece in follow(paths, lambda: False, time.sleep):
                 found = scanner.read([piece])
                 skips += found.skips
                 kept = [s for s in found.sightings if s.allowed is None and s.match.secret not in seen]
+                kept = unlisted(kept, allow.paths, allow.rules, allow.values)
                 seen.update(s.match.secret for s in kept)
                 fresh = tuple(f for f in pipeline.findings(kept, ruleset, key) if f.fingerprint not in known)
                 for skip in found.skips:
                     click.echo(f"deadkey: {skip.path}: {skip.reason}", err=True)
                 if fresh:
-                    _show(acted(Report(fresh), ruleset, shared), shared, how, out)
+                    _show(acted(Report(fresh), ruleset, shared, settings), shared, how, out)
         except KeyboardInterrupt:
             pass
     sys.exit(3 if skips else 1 if seen else 0)

@@ -46,7 +46,7 @@ def command(
     if (findings is None) == (rule is None):
         raise click.UsageError("give either a findings file or --rule ID with the token on standard input")
     if rule is not None:
-        finding, ruleset = single(rule, given_companions(companions), rules)
+        finding, ruleset = single(rule, given_companions(companions), rules, config)
         found = [finding]
     else:
         assert findings is not None

@@ -70,9 +70,10 @@ def diff(what: str | None, repo: str, push: bool, shared: Common) -> None:
     if push:
         known = "PRE_COMMIT_TO_REF" in os.environ
         lines = [] if known or sys.stdin.isatty() else sys.stdin.read().splitlines()
-        revisions = pushed(dict(os.environ), lines)
+        repository = open_repository(repo)
+        revisions = pushed(repository, dict(os.environ), lines)
         if revisions:
-            run(RangeSource(open_repository(repo), revisions[0]), shared, "scan diff", hook=True)
+            run(RangeSource(repository, revisions), shared, "scan diff", hook=True)
         return
     if what is None:
         raise click.UsageError("say what to scan: a range A..B, a patch file, or - for standard input")

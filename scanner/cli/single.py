@@ -25,10 +25,12 @@ def given_companions(given: tuple[str, ...]) -> tuple[tuple[str, Secret], ...]:
     return tuple(out)
 
 
-def single(rule_id: str, companions: tuple[tuple[str, Secret], ...], rules: tuple[str, ...]) -> tuple[Finding, Ruleset]:
+def single(
+    rule_id: str, companions: tuple[tuple[str, Secret], ...], rules: tuple[str, ...], config: str | None = None
+) -> tuple[Finding, Ruleset]:
     """The token on standard input, white space around it left out. Raises DeadkeyError."""
     from scanner.allow.baseline import own_key
-    from scanner.config import state_folder
+    from scanner.config import load, state_folder
     from scanner.ruleset import cache
 
     ruleset = cache.get(tuple(Path(r) for r in rules))
@@ -49,7 +51,7 @@ def single(rule_id: str, companions: tuple[tuple[str, Secret], ...], rules: tupl
         rule.severity,
         rule.confidence,
         secret,
-        secret.fingerprint(own_key(state_folder())),
+        secret.fingerprint(own_key(state_folder(), load(config).fingerprint_key)),
         (place,),
         (),
         companions,

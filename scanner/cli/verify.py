@@ -29,7 +29,7 @@ def command(
     """
     from scanner import pipeline, report
 
-    finding, ruleset = single(rule, given_companions(companions), rules)
+    finding, ruleset = single(rule, given_companions(companions), rules, config)
     (asked,) = pipeline.act([finding], ruleset, load_config(config), False, lambda _f, _e: False, lambda _line: None)
     with opened(output) as out:
         report.load(format).render(Report((asked,)), report.Options(version=version(), verb="verify"), out)

@@ -122,7 +122,7 @@ def may_be_slow(pattern: str) -> bool:
                 long[0] += value[1] - value[0] > LONG
                 if (varies and inside) or nested(value[2], inside or varies):
                     return True
-            elif any([nested(part, inside) for part in _within(op, value)]):
+            elif any(nested(part, inside) for part in _within(op, value)):
                 return True
         return False
 

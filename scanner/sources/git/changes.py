@@ -83,17 +83,24 @@ def range_of(text: str) -> tuple[str, ...] | None:
     return (f"{old or 'HEAD'}..{new.removeprefix('.') or 'HEAD'}",)
 
 
-def pushed(environment: dict[str, str], lines: Sequence[str]) -> list[tuple[str, ...]]:
-    """The ranges being pushed: as pre-commit tells in PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF, or git on a pre-push
-    hook's standard input (githooks(5)); with neither, what HEAD has and no remote branch."""
+def pushed(repository: Repository, environment: dict[str, str], lines: Sequence[str]) -> tuple[str, ...] | None:
+    """The revisions being pushed, None when nothing but deletions is: as pre-commit tells in PRE_COMMIT_FROM_REF and
+    PRE_COMMIT_TO_REF, or git on a pre-push hook's standard input (githooks(5)); with neither, what HEAD has and no remote
+    branch. What the remote has is left out as far as it is known here."""
+    tips: list[str] = []
+    olds: list[str] = []
     new = environment.get("PRE_COMMIT_TO_REF")
     old = environment.get("PRE_COMMIT_FROM_REF")
     if new and old:
-        return [(f"{old}..{new}",)]
-    ranges: list[tuple[str, ...]] = []
-    for line in lines:
+        tips, olds = [new], [old]
+    elif not lines:
+        tips = ["HEAD"]
+    for line in lines if not tips else ():
         words = line.split()
         if len(words) == 4 and words[1].strip("0"):
-            base = ("--not", words[3]) if words[3].strip("0") else ("--not", "--remotes")
-            ranges.append((words[1], *base))
-    return ranges or ([] if lines else [("HEAD", "--not", "--remotes")])
+            tips.append(words[1])
+            olds.append(words[3])
+    if not tips:
+        return None
+    known = [o for o in olds if o.strip("0") and not repository.run("cat-file", "-e", f"{o}^{{commit}}")[0]]
+    return (*tips, "--not", *known, *(("--remotes",) if len(known) < len(tips) else ()))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from isal import isal_zlib
 
 from scanner.model import DeadkeyError
 
@@ -22,6 +24,10 @@ COMMIT, TREE, BLOB, TAG, OFS_DELTA, REF_DELTA = 1, 2, 3, 4, 6, 7
 KINDS = {COMMIT: "commit", TREE: "tree", BLOB: "blob", TAG: "tag"}
 ROOT, STRANGE = -1, -2
 """In place of a parent: the object is whole; its base is not in this pack, or cannot be made out."""
+
+
+BROKEN: tuple[type[Exception], ...] = (zlib.error, cast(type[Exception], isal_zlib.error))
+"""What inflating a damaged stream raises."""
 
 
 class UnknownPack(DeadkeyError):

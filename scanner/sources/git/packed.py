@@ -14,7 +14,7 @@ from isal import isal_zlib
 from scanner.model import Chunk, Origin, Sighting, Skip
 from scanner.sources.git.history import missing, resolve
 from scanner.sources.git.objects import Entry, contents, inventory, message
-from scanner.sources.git.pack import BLOB, COMMIT, KINDS, TAG, Ints, Pack, children
+from scanner.sources.git.pack import BLOB, BROKEN, COMMIT, KINDS, TAG, Ints, Pack, children
 from scanner.sources.git.run import Repository
 from scanner.sources.git.store import Store, loose, open_store
 from scanner.sources.git.walk import HUGE, Reader, Walk
@@ -172,7 +172,7 @@ def _loose_kind(path: Path) -> str:
     try:
         with path.open("rb") as file:
             head = zlib.decompressobj().decompress(file.read(128), 32)
-    except (OSError, zlib.error):
+    except (OSError, *BROKEN):
         return ""
     kind = head.partition(b" ")[0].decode("ascii", "replace")
     return kind if kind in KINDS.values() else ""
@@ -184,7 +184,7 @@ def _loose_data(path: Path) -> bytes | None:
         compressed = path.read_bytes()
         inflater = isal_zlib.decompressobj()
         data: bytes = inflater.decompress(compressed, HUGE + 64)
-    except (OSError, zlib.error):
+    except (OSError, *BROKEN):
         return None
     head, zero, content = data.partition(b"\0")
     size = head.partition(b" ")[2]

@@ -6,7 +6,6 @@ found in the base outside of them is carried over. What this path does not under
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from isal import isal_zlib
 from scanner.model import Chunk, Origin
 from scanner.sources.git import kernel_py
 from scanner.sources.git.objects import Entry, message
-from scanner.sources.git.pack import BLOB, KINDS, Ints, Pack
+from scanner.sources.git.pack import BLOB, BROKEN, KINDS, Ints, Pack
 
 kernel: Any
 try:
@@ -101,7 +100,7 @@ class Walk:
             parent = int(parents[number]) if number != root else -1
             try:
                 data, known = self._root(number) if parent < 0 else self._delta(number, parent, seen[parent])
-            except (zlib.error, ValueError):
+            except (*BROKEN, ValueError):
                 self._leave_out(number)
                 data = None
             if data is not None:
