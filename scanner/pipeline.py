@@ -20,7 +20,7 @@ from scanner.detect.locate import locate
 from scanner.model import LEVELS, Chunk, Finding, Location, Origin, Report, Secret, Sighting, Skip
 from scanner.ruleset import cache
 from scanner.ruleset.ruleset import Rule, Ruleset
-from scanner.sources.interface import Item, Source, Tally, Told
+from scanner.sources.interface import Item, Share, Source, Tally, Told, alone
 
 if TYPE_CHECKING:
     from scanner.config import Allow, Config
@@ -155,6 +155,49 @@ def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress 
     return found
 
 
+def share(jobs: int) -> Share:
+    """Spreads calls over as many processes, where these can be forked; a few calls are made here."""
+    import multiprocessing
+
+    if jobs == 1 or not _forks():
+        return alone
+
+    def spread(function: Callable[[Any], Any], arguments: list[Any]) -> Iterator[Any]:
+        if len(arguments) < 2 * jobs:
+            yield from alone(function, arguments)
+            return
+        with multiprocessing.get_context("fork").Pool(jobs, _start_sharing, (function,)) as pool:
+            yield from pool.imap_unordered(_shared, arguments)
+
+    return spread
+
+
+_function: Callable[[Any], Any] | None = None
+
+
+def _start_sharing(function: Callable[[Any], Any]) -> None:
+    global _function
+    _quiet()
+    _function = function
+
+
+def _shared(argument: Any) -> Any:
+    assert _function
+    return _function(argument)
+
+
+def _quiet() -> None:
+    """Leave Ctrl-C to the process that started this one."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _forks() -> bool:
+    """Whether processes can be forked safely: what they share then costs nothing to hand over."""
+    return os.name == "posix" and os.uname().sysname == "Linux"
+
+
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -171,9 +214,7 @@ _worker: tuple[Source, Scanner] | None = None
 
 def _start_worker(source: Source, ruleset: Ruleset | None, options: Options) -> None:
     global _worker
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _quiet()
     _worker = (source, Scanner(ruleset or load_rules(options), options))
 
 
@@ -191,7 +232,7 @@ def _pooled(
 ) -> Iterator[tuple[Found, int]]:
     import multiprocessing
 
-    forks = "fork" in multiprocessing.get_all_start_methods() and os.uname().sysname == "Linux"
+    forks = _forks()
     context: Any = multiprocessing.get_context("fork" if forks else "spawn")
     with context.Pool(jobs, _start_worker, (source, ruleset if forks else None, options)) as pool:
         yield from pool.imap(_work, _batches(items))
@@ -266,7 +307,7 @@ def scan(
     spared = len(found.sightings) - len(kept)
     skips = found.skips
     if kept and hasattr(source, "resolve"):
-        kept, more = source.resolve(kept)
+        kept, more = source.resolve(kept, share(options.jobs or cores()))
         skips = skips + more
     if allow is not None:  # place by place, once the paths are known
         shown = unlisted(kept, allow.paths, allow.rules, allow.values)

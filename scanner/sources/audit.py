@@ -10,7 +10,7 @@ from scanner.model import Chunk, Sighting, Skip
 from scanner.sources.files import FilesSource
 from scanner.sources.git.history import HistorySource
 from scanner.sources.git.run import Repository
-from scanner.sources.interface import Item
+from scanner.sources.interface import Item, Share, alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class AuditSource:
         assert self.files is not None
         return self.files.read(item)
 
-    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
         """History's sightings with their commits, the files' with paths from the top level."""
         own = [s for s in sightings if s.location.source != "files"]
-        resolved, skips = self.history.resolve(own)
+        resolved, skips = self.history.resolve(own, share)
         prefix = self.top.rstrip("/") + "/"
         for sighting in sightings:
             if sighting.location.source == "files":

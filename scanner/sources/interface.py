@@ -5,7 +5,7 @@ The pipeline decides where items are read and hands what comes out to detection;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from scanner.model import Chunk, Skip
@@ -31,6 +31,15 @@ class Tally(NamedTuple):
 
     bytes: int
     chunks: int
+
+
+Share = Callable[[Callable[[Any], Any], list[Any]], Iterator[Any]]
+"""Calls a function with each of many arguments and gives the answers, in any order: here, or spread over processes."""
+
+
+def alone(function: Callable[[Any], Any], arguments: list[Any]) -> Iterator[Any]:
+    """The plain way to share work: one after the other."""
+    return map(function, arguments)
 
 
 class Source(Protocol):

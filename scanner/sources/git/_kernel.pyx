@@ -2,7 +2,7 @@
 """Applying a delta and naming what it may have changed: the compiled twin of `kernel_py`, which documents it."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
 from scanner.sources.git.kernel_py import BadDelta
 
@@ -144,6 +144,69 @@ def gather(bytes target not None, list windows not None, Py_ssize_t lead):
         out[at] = 10
         at += 1
     return text, places
+
+
+def fresh_entries(bytes tree not None, list windows not None, Py_ssize_t oid_size):
+    cdef const unsigned char *data = <const unsigned char *> PyBytes_AS_STRING(tree)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(tree)
+    cdef Py_ssize_t at = 0, end, stop, low = 0, high = -1, which = 0
+    cdef Py_ssize_t count = len(windows)
+    cdef Py_ssize_t folders_size = 0, others_size = 0
+    cdef bytes folders, others
+    cdef unsigned char *folder
+    cdef unsigned char *other
+    # an entry is at least a digit, a blank, a name's byte, a zero and the id: so many can there be
+    cdef Py_ssize_t most = (size // (oid_size + 4) + 1) * 8
+    folders = PyBytes_FromStringAndSize(NULL, most)
+    others = PyBytes_FromStringAndSize(NULL, most)
+    folder = <unsigned char *> PyBytes_AS_STRING(folders)
+    other = <unsigned char *> PyBytes_AS_STRING(others)
+    if which < count:
+        low, high = windows[which]
+    while at < size:
+        stop = _entry(data, size, at, oid_size)
+        while which < count and high <= at:
+            which += 1
+            if which < count:
+                low, high = windows[which]
+        if which < count and low < stop:
+            if (data[at] == 0x34 and data[at + 1] == 0x30) or (data[at] == 0x30 and data[at + 1] == 0x34):
+                memcpy(folder + folders_size, data + stop - oid_size, 8)
+                folders_size += 8
+            else:
+                memcpy(other + others_size, data + stop - oid_size, 8)
+                others_size += 8
+        at = stop
+    return folders[:folders_size], others[:others_size]
+
+
+def find_entries(bytes tree not None, Py_ssize_t oid_size, set wanted not None):
+    cdef const unsigned char *data = <const unsigned char *> PyBytes_AS_STRING(tree)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(tree)
+    cdef Py_ssize_t at = 0, stop
+    cdef const unsigned char *space
+    cdef list out = []
+    cdef bytes oid
+    while at < size:
+        stop = _entry(data, size, at, oid_size)
+        oid = PyBytes_FromStringAndSize(<char *> data + stop - oid_size, oid_size)
+        if oid in wanted:
+            space = <const unsigned char *> memchr(data + at, 0x20, stop - at)
+            out.append((tree[space - data + 1:stop - oid_size - 1], oid))
+        at = stop
+    return out
+
+
+cdef Py_ssize_t _entry(const unsigned char *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t oid_size) except -1:
+    """Where the entry that begins at `at` stops."""
+    cdef const unsigned char *end = <const unsigned char *> memchr(data + at, 0, size - at)
+    cdef const unsigned char *space
+    if end == NULL:
+        raise BadDelta("it is no tree")
+    space = <const unsigned char *> memchr(data + at, 0x20, end - data - at)
+    if space == NULL or space == data + at or oid_size >= size - (end - data):
+        raise BadDelta("it is no tree")
+    return end - data + 1 + oid_size
 
 
 cdef Py_ssize_t _size(const unsigned char *ops, Py_ssize_t size, Py_ssize_t *at) except -1:

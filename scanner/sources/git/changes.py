@@ -12,7 +12,7 @@ from scanner.sources.diff import added_chunks
 from scanner.sources.git import provenance
 from scanner.sources.git.objects import Errors
 from scanner.sources.git.run import Repository
-from scanner.sources.interface import Item
+from scanner.sources.interface import Item, Share, alone
 
 DIFF = (
     *("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--text", "--patch", "-U10"),
@@ -57,7 +57,7 @@ class RangeSource:
             return (*self.revisions, "--")
         return ("--end-of-options", *self.revisions, "--")
 
-    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(self, sightings: Sequence[Sighting], _share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
         """Adds author and date of each commit."""
         details = provenance.commit_details(
             self.repository, (s.location.commit for s in sightings if s.location.commit)

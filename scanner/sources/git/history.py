@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scanner.model import Chunk, Location, Secret, Sighting, Skip
 from scanner.sources.git import provenance
 from scanner.sources.git.objects import Entry, contents, inventory
 from scanner.sources.git.run import Repository
-from scanner.sources.interface import Item
+from scanner.sources.interface import Item, Share, alone
 
 SLICE = 64 << 20
 """Bytes of unpacked objects that make one unit of work."""
@@ -48,7 +48,7 @@ class HistorySource:
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         return contents(self.repository, list(item.payload)) if item.payload else missing(self.repository)
 
-    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(self, sightings: Sequence[Sighting], _share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
         """Sightings by object to sightings by commit and path."""
         return resolve(self.repository, sightings, [e.oid for e in self.entries if e.kind == "commit"])
 
@@ -65,43 +65,61 @@ def missing(repository: Repository) -> Iterator[Skip]:
         yield Skip(repository.path, f"what the history refers to cannot be followed: {said}")
 
 
+Holding = dict[Secret, dict[str, list[Sighting]]]
+
+
+"""By secret and blob: the sightings."""
+
+
 def resolve(
     repository: Repository, sightings: Sequence[Sighting], commits: list[str]
 ) -> tuple[list[Sighting], list[Skip]]:
-    """Give every sighting in a blob its commits and paths: one sighting for each place that brought the secret in."""
-    holders: dict[Secret, dict[str, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
-    out: list[Sighting] = []
-    for sighting in sightings:
-        if sighting.location.blob:
-            holders[sighting.match.secret][sighting.location.blob].append(sighting)
-        else:
-            out.append(sighting)
-    blobs = frozenset(blob for by_blob in holders.values() for blob in by_blob)
+    """Give every sighting in a blob its commits and paths, asking git for the raw diffs of `commits`: one sighting for
+    each place that brought the secret in."""
+    blobs = frozenset(s.location.blob for s in sightings if s.location.blob)
     skips: list[Skip] = []
-    changes: dict[str, list[provenance.Change]] = defaultdict(list)
+    changes: list[provenance.Change] = []
     for change in provenance.changes(repository, commits, blobs) if blobs else ():
         if isinstance(change, Skip):
             skips.append(change)
         else:
-            changes[change.new].append(change)
-    standing = provenance.at_tips(repository, (c.path for some in changes.values() for c in some))
-    index = provenance.in_index(repository) if blobs else {}
-    for by_blob in holders.values():
+            changes.append(change)
+    standing = provenance.at_tips(repository, (c.path for c in changes))
+    return spread(repository, sightings, changes, standing), skips
+
+
+def spread(
+    repository: Repository,
+    sightings: Sequence[Sighting],
+    changes: Iterable[provenance.Change],
+    standing: Mapping[str, set[str]],
+) -> list[Sighting]:
+    """Sightings by blob to sightings by place: `changes` say what came where, `standing` what stands at the tips."""
+    holding: Holding = defaultdict(lambda: defaultdict(list))
+    out: list[Sighting] = []
+    for sighting in sightings:
+        if sighting.location.blob:
+            holding[sighting.match.secret][sighting.location.blob].append(sighting)
+        else:
+            out.append(sighting)
+    came: dict[str, list[provenance.Change]] = defaultdict(list)
+    for change in changes:
+        came[change.new].append(change)
+    index = provenance.in_index(repository) if holding else {}
+    for by_blob in holding.values():
         for blob, found in by_blob.items():
             for sighting in found:
-                out += [
-                    replace(sighting, location=x)
-                    for x in _places(sighting.location, by_blob, changes[blob], standing, index)
-                ]
+                places = _places(sighting.location, by_blob, came[blob], standing, index)
+                out += [replace(sighting, location=x) for x in places]
     details = provenance.commit_details(repository, (s.location.commit for s in out if s.location.commit))
-    return [provenance.dated(s, details) for s in out], skips
+    return [provenance.dated(s, details) for s in out]
 
 
 def _places(
     location: Location,
     holders: dict[str, list[Sighting]],
     changes: Iterable[provenance.Change],
-    standing: dict[str, set[str]],
+    standing: Mapping[str, set[str]],
     index: dict[str, str],
 ) -> Iterator[Location]:
     known = False

@@ -109,6 +109,42 @@ def gather(target: bytes, windows: list[Window], lead: int) -> tuple[bytes, list
     return b"".join(target[low:high] + b"\n" for low, high in spans), places
 
 
+def fresh_entries(tree: bytes, windows: list[Window], oid_size: int) -> tuple[bytes, bytes]:
+    """Of a tree object's entries that touch a window: the first eight bytes of each id, of folders and of the rest.
+
+    Raises BadDelta when it is no tree.
+    """
+    folders: list[bytes] = []
+    others: list[bytes] = []
+    at, which = 0, 0
+    while at < len(tree):
+        space, end = tree.find(b" ", at), tree.find(b"\0", at)
+        stop = end + 1 + oid_size
+        if not at < space < end or stop > len(tree):
+            raise BadDelta("it is no tree")
+        while which < len(windows) and windows[which][1] <= at:
+            which += 1
+        if which < len(windows) and windows[which][0] < stop:
+            (folders if tree[at : at + 2] in (b"40", b"04") else others).append(tree[end + 1 : end + 9])
+        at = stop
+    return b"".join(folders), b"".join(others)
+
+
+def find_entries(tree: bytes, oid_size: int, wanted: set[bytes]) -> list[tuple[bytes, bytes]]:
+    """Names and ids of a tree object's entries whose id is wanted. Raises BadDelta when it is no tree."""
+    out = []
+    at = 0
+    while at < len(tree):
+        space, end = tree.find(b" ", at), tree.find(b"\0", at)
+        stop = end + 1 + oid_size
+        if not at < space < end or stop > len(tree):
+            raise BadDelta("it is no tree")
+        if tree[end + 1 : stop] in wanted:
+            out.append((tree[space + 1 : end], tree[end + 1 : stop]))
+        at = stop
+    return out
+
+
 def _size(patch: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:

@@ -26,8 +26,8 @@ ROOT, STRANGE = -1, -2
 """In place of a parent: the object is whole; its base is not in this pack, or cannot be made out."""
 
 
-BROKEN: tuple[type[Exception], ...] = (zlib.error, cast(type[Exception], isal_zlib.error))
-"""What inflating a damaged stream raises."""
+UNREADABLE: tuple[type[Exception], ...] = (OSError, zlib.error, cast(type[Exception], isal_zlib.error), ValueError)
+"""What reading a damaged object raises."""
 
 
 class UnknownPack(DeadkeyError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,16 @@ import numpy as np
 from isal import isal_zlib
 
 from scanner.model import Chunk, Origin, Sighting, Skip
-from scanner.sources.git.history import missing, resolve
+from scanner.sources.git.chains import HUGE
+from scanner.sources.git.history import missing, resolve, spread
 from scanner.sources.git.objects import Entry, contents, inventory, message
-from scanner.sources.git.pack import BLOB, BROKEN, COMMIT, KINDS, TAG, Ints, Pack, children
+from scanner.sources.git.pack import BLOB, COMMIT, KINDS, TAG, TREE, UNREADABLE, Ints, Pack, children
+from scanner.sources.git.provenance import tips
 from scanner.sources.git.run import Repository
 from scanner.sources.git.store import Store, loose, open_store
-from scanner.sources.git.walk import HUGE, Reader, Walk
-from scanner.sources.interface import Item, Tally, Told
+from scanner.sources.git.trees import Forest, Holders, Known, Noted, changes, climb, entries_of, parse_commit, prefix
+from scanner.sources.git.walk import Reader, Walk
+from scanner.sources.interface import Item, Share, Tally, Told, alone
 
 UNIT = 2 << 20
 """Compressed bytes that make one unit of work; a larger tree of deltas is one by itself."""
@@ -33,7 +37,7 @@ class PackedSource:
     repository: Repository
     store: Store
     loose: tuple[tuple[str, str, Path], ...]
-    """Kind, id and path of the loose objects that are no trees."""
+    """Kind, id and path of the loose objects."""
     skips: tuple[Skip, ...]
     plain: bool = False
     kind: str = "git"
@@ -48,8 +52,7 @@ class PackedSource:
         for folder in store.folders:
             for oid, path in loose(folder):
                 kind = _loose_kind(path)
-                if kind != "tree":
-                    found.append((kind, oid, path))
+                found.append((kind, oid, path))
         return cls(repository, store, tuple(found), tuple(skips), plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -63,11 +66,12 @@ class PackedSource:
         units: list[Item] = []
         strange: list[Entry] = []
         for number, pack in enumerate(self.store.packs):
-            units += _units(number, pack)
+            units += _units(number, pack, (BLOB, COMMIT, TAG))
             strange += _strange(pack)
         yield from sorted(units, key=lambda item: -item.size)
-        for start in range(0, len(self.loose), LOOSE):
-            yield Item("loose objects", 0, ("loose", self.loose[start : start + LOOSE]))
+        single = [x for x in self.loose if x[0] != "tree"]
+        for start in range(0, len(single), LOOSE):
+            yield Item("loose objects", 0, ("loose", tuple(single[start : start + LOOSE])))
         if self.store.unknown:
             entries, skips = inventory(self.repository)
             yield from skips
@@ -91,9 +95,50 @@ class PackedSource:
         else:
             yield from self._pack(rest[0], rest[1], reader)
 
-    def resolve(self, sightings: Sequence[Sighting]) -> tuple[list[Sighting], list[Skip]]:
-        """Sightings by object to sightings by commit and path."""
-        return resolve(self.repository, sightings, self._commits())
+    def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
+        """Sightings by object to sightings by commit and path. `share` spreads the work."""
+        blobs = frozenset(s.location.blob for s in sightings if s.location.blob)
+        if not blobs:
+            return spread(self.repository, sightings, (), {}), []
+        try:
+            commits, holders = self._climb(blobs, share)
+        except UNREADABLE:
+            return resolve(self.repository, sightings, self._commits())
+        trees = {commit.oid: commit.tree for commit in commits}
+        standing = holders.standing(bytes.fromhex(trees[tip]) for tip in tips(self.repository) if tip in trees)
+        return spread(self.repository, sightings, changes(commits, holders), standing), []
+
+    def _climb(self, blobs: frozenset[str], share: Share) -> tuple[list[Known], Holders]:
+        """Every commit, and which trees hold which of `blobs`. Raises what UNREADABLE names where git is needed."""
+        if self.store.unknown or any((pack.kinds == 0).any() for pack in self.store.packs):
+            raise ValueError("not every pack can be read")
+        forests = [Forest(pack, self.plain) for pack in self.store.packs]
+        wanted = prefix(bytes.fromhex(b) for b in blobs)
+        units = [u for n, pack in enumerate(self.store.packs) for u in _units(n, pack, (TREE, COMMIT))]
+        units.sort(key=lambda item: -item.size)
+
+        def note(unit: Item) -> tuple[int, Noted]:
+            _, number, roots = unit.payload
+            return number, forests[number].note(roots.tolist(), wanted)
+
+        parts: dict[int, list[Noted]] = defaultdict(list)
+        for number, noted in share(note, units):
+            parts[number].append(noted)
+        together = {number: Noted.together(some) for number, some in parts.items()}
+        commits = [c for noted in together.values() for c in noted.commits]
+        single: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        for kind, oid, path in self.loose:
+            if kind in ("commit", "tree"):
+                data = _loose_data(path)
+                if data is None:
+                    raise ValueError("a loose object is damaged")
+                if kind == "commit":
+                    commits.append(parse_commit(oid, data))
+                else:
+                    single[bytes.fromhex(oid)] = entries_of(data, len(oid) // 2)
+        holders = Holders(blobs)
+        climb(holders, blobs, [(noted, forests[number]) for number, noted in together.items()], single)
+        return list({commit.oid: commit for commit in commits}.values()), holders
 
     def _commits(self) -> list[str]:
         found = [oid for kind, oid, _ in self.loose if kind == "commit"]
@@ -118,7 +163,7 @@ class PackedSource:
     def _pack(self, number: int, roots: Ints, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
         pack = self.store.packs[number]
         if number not in self._forests:
-            self._forests[number] = children(pack, _wanted(pack))
+            self._forests[number] = children(pack, _of_kind(pack, (BLOB, COMMIT, TAG)))
         told: list[Told] = []
         walk = Walk(
             pack, *self._forests[number], reader, lambda chunk, pairs: told.append(Told(chunk, pairs)), self.plain
@@ -144,8 +189,8 @@ class PackedSource:
         yield from contents(self.repository, strange) if strange else ()
 
 
-def _wanted(pack: Pack) -> Ints:
-    return np.flatnonzero((pack.kinds == BLOB) | (pack.kinds == COMMIT) | (pack.kinds == TAG))
+def _of_kind(pack: Pack, kinds: tuple[int, ...]) -> Ints:
+    return np.flatnonzero(np.isin(pack.kinds, kinds))
 
 
 def _strange(pack: Pack) -> list[Entry]:
@@ -153,8 +198,9 @@ def _strange(pack: Pack) -> list[Entry]:
     return [Entry(pack.oid(n), "blob", 0) for n in np.flatnonzero(pack.kinds == 0).tolist()]
 
 
-def _units(number: int, pack: Pack) -> Iterator[Item]:
-    wanted = _wanted(pack)
+def _units(number: int, pack: Pack, kinds: tuple[int, ...]) -> Iterator[Item]:
+    """Trees of deltas whose root is of one of `kinds`; small ones travel together."""
+    wanted = _of_kind(pack, kinds)
     weights = np.bincount(pack.roots[wanted], (pack.ends - pack.starts)[wanted], len(pack.kinds))
     roots = wanted[pack.roots[wanted] == wanted]
     mine = weights[roots]
@@ -172,7 +218,7 @@ def _loose_kind(path: Path) -> str:
     try:
         with path.open("rb") as file:
             head = zlib.decompressobj().decompress(file.read(128), 32)
-    except (OSError, *BROKEN):
+    except UNREADABLE:
         return ""
     kind = head.partition(b" ")[0].decode("ascii", "replace")
     return kind if kind in KINDS.values() else ""
@@ -184,7 +230,7 @@ def _loose_data(path: Path) -> bytes | None:
         compressed = path.read_bytes()
         inflater = isal_zlib.decompressobj()
         data: bytes = inflater.decompress(compressed, HUGE + 64)
-    except (OSError, *BROKEN):
+    except UNREADABLE:
         return None
     head, zero, content = data.partition(b"\0")
     size = head.partition(b" ")[2]

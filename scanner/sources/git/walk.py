@@ -7,28 +7,13 @@ found in the base outside of them is carried over. What this path does not under
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-from isal import isal_zlib
-
 from scanner.model import Chunk, Origin
-from scanner.sources.git import kernel_py
+from scanner.sources.git.chains import HUGE, Chains
 from scanner.sources.git.objects import Entry, message
-from scanner.sources.git.pack import BLOB, BROKEN, KINDS, Ints, Pack
-
-kernel: Any
-try:
-    kernel = import_module("scanner.sources.git._kernel")
-except ImportError:  # no compiler was at hand when deadkey was installed
-    kernel = kernel_py
-
-HUGE = 64 << 20
-"""Objects above this many bytes go to the reference path, which reads them in windows."""
-BUDGET = 96 << 20
-"""Bytes of bases kept by one process; one that was let go is made again."""
+from scanner.sources.git.pack import BLOB, KINDS, UNREADABLE, Ints, Pack
 
 
 class Pair(Protocol):
@@ -85,9 +70,8 @@ class Walk:
         self._kids = kids
         self._reader = reader
         self._tell = tell
-        self._kernel = kernel_py if plain else kernel
-        self._kept: OrderedDict[int, bytes] = OrderedDict()
-        self._kept_bytes = 0
+        self._chains = Chains(pack, plain)
+        self._kernel = self._chains.kernel
 
     def tree(self, root: int) -> None:
         """One root and everything that is, in the end, a delta against it."""
@@ -100,7 +84,7 @@ class Walk:
             parent = int(parents[number]) if number != root else -1
             try:
                 data, known = self._root(number) if parent < 0 else self._delta(number, parent, seen[parent])
-            except (*BROKEN, ValueError):
+            except UNREADABLE:
                 self._leave_out(number)
                 data = None
             if data is not None:
@@ -113,15 +97,15 @@ class Walk:
                     stack.extend(self._kids[low:high].tolist())
                     seen[number] = known
                     left[number] = high - low
-                    self._keep(number, data)
+                    self._chains.keep(number, data)
             if parent >= 0:
                 left[parent] -= 1
                 if not left[parent]:
                     del left[parent], seen[parent]
-                    self._drop(parent)
+                    self._chains.drop(parent)
 
     def _root(self, number: int) -> tuple[bytes, Seen]:
-        data = self._inflate(number)
+        data = self._chains.inflate(number)
         hits = self._reader.hits(data)
         if not hits:
             return data, NOTHING
@@ -129,10 +113,10 @@ class Walk:
 
     def _delta(self, number: int, parent: int, base_seen: Seen) -> tuple[bytes, Seen]:
         reader = self._reader
-        base = self._base(parent)
+        base = self._chains.base(parent)
         pairs = base_seen.pairs
         target, copies, windows = self._kernel.apply(
-            base, self._inflate(number), reader.back, reader.forward, reader.lead, HUGE, bool(pairs)
+            base, self._chains.inflate(number), reader.back, reader.forward, reader.lead, HUGE, bool(pairs)
         )
         if base_seen.far:
             hits = reader.hits(target)
@@ -150,46 +134,6 @@ class Walk:
         if hits:
             carried += reader.pairs(target, hits)
         return target, Seen(carried, far) if carried or far else NOTHING
-
-    def _inflate(self, number: int) -> bytes:
-        pack = self.pack
-        size = int(pack.sizes[number])
-        if size > HUGE:
-            raise ValueError("too large for this path")
-        data: bytes = isal_zlib.decompress(
-            pack.data[int(pack.starts[number]) : int(pack.ends[number])], 15, max(size, 1)
-        )
-        if len(data) != size:
-            raise ValueError("it has another size than it says")
-        return data
-
-    def _base(self, number: int) -> bytes:
-        """The content of an object whose children are walked, made again where it was let go."""
-        kept = self._kept.get(number)
-        if kept is not None:
-            return kept
-        chain = []
-        at = number
-        while at not in self._kept and self.pack.parents[at] >= 0:
-            chain.append(at)
-            at = int(self.pack.parents[at])
-        data = self._kept[at] if at in self._kept else self._inflate(at)
-        for step in reversed(chain):
-            data = self._kernel.apply(data, self._inflate(step), 0, 0, 0, HUGE, False)[0]
-        self._keep(number, data)
-        return data
-
-    def _keep(self, number: int, data: bytes) -> None:
-        self._kept[number] = data
-        self._kept_bytes += len(data)
-        while self._kept_bytes > BUDGET and len(self._kept) > 1:
-            _, gone = self._kept.popitem(last=False)
-            self._kept_bytes -= len(gone)
-
-    def _drop(self, number: int) -> None:
-        gone = self._kept.pop(number, None)
-        if gone is not None:
-            self._kept_bytes -= len(gone)
 
     def _leave_out(self, number: int) -> None:
         """The object and everything that is a delta against it is for the reference path."""

@@ -1,0 +1,204 @@
+"""Scanning what is new since the last time: what a state file remembers of a repository, and what is read because of it.
+
+It remembers ids alone: the objects that were looked at, those in which something was found, and the commits that brought
+these in. Values, paths and names are read again from the repository, so that none of them ever stands in the file, and by
+the same detection, so that the findings equal those of a full scan.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scanner.model import DeadkeyError, Skip
+from scanner.sources.git.run import Repository
+from scanner.sources.git.selected import SomeObjects, Survey, entries_of
+from scanner.sources.interface import Item, Share, Source, alone
+
+MAGIC = b"deadkey-state-1\n"
+_OID = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
+
+
+class Listing(NamedTuple):
+    """What lies in an object store: packs with their sizes, loose objects by folder, and what hides parents of commits."""
+
+    folders: tuple[Path, ...]
+    oid_size: int
+    packs: dict[str, int]
+    loose: dict[str, Path]
+    basis: str
+
+    @property
+    def name(self) -> str:
+        """Which store it is, whatever way leads to it."""
+        return hashlib.blake2b(os.fsencode(os.path.realpath(self.folders[0])), digest_size=16).hexdigest()
+
+
+class Memory(NamedTuple):
+    """What a state file holds. `found` are the objects with something in them, `commits` those that changed them."""
+
+    packs: dict[str, int]
+    loose: frozenset[str]
+    basis: str
+    found: list[str]
+    commits: list[str]
+    skipped: bool
+    """Whether anything could not be read: it is tried again."""
+    seen: bytes
+    """Ids of all objects that were looked at, sorted."""
+
+
+def listing(repository: Repository) -> Listing:
+    """Raises DeadkeyError where git cannot tell where the store is."""
+    from scanner.sources.git.store import _folders, loose
+
+    answer = os.fsdecode(repository.ask("rev-parse", "--show-object-format", "--git-path", "objects"))
+    algorithm, _, path = answer.rstrip("\n").partition("\n")
+    folders = tuple(_folders(Path(repository.path, path)))
+    if not folders:
+        raise DeadkeyError(f"{repository.path}: it has no object store")
+    packs: dict[str, int] = {}
+    for folder in folders:
+        for index in (folder / "pack").glob("*.idx"):
+            with contextlib.suppress(OSError):
+                packs[str(index.relative_to(folder.parent) if folder is folders[0] else index)] = (
+                    index.with_suffix(".pack").stat().st_size
+                )
+    single = {oid: place for folder in folders for oid, place in loose(folder)}
+    basis = hashlib.blake2b(digest_size=16)
+    for name in ("shallow", "info/grafts"):
+        try:
+            basis.update((folders[0].parent / name).read_bytes())
+        except OSError:
+            basis.update(b"\0")
+    return Listing(folders, 32 if algorithm == "sha256" else 20, packs, single, basis.hexdigest())
+
+
+@dataclass(frozen=True)
+class SinceSource:
+    """A repository's history, of which only what the state file does not know is read with care.
+
+    `file` None means one below `folder`; `version` is the tool's. `say` gets one line when a state file cannot be used.
+    """
+
+    repository: Repository
+    folder: Path
+    file: Path | None
+    version: str
+    say: Callable[[str], None]
+    plain: bool = False
+    kind: str = "git"
+
+    def items(self) -> Iterable[Item | Skip]:
+        raise NotImplementedError("this source is revisited")
+
+    def read(self, item: Item) -> Any:
+        raise NotImplementedError("this source is revisited")
+
+    def revisit(self, rules: str, survey: Survey, share: Share = alone) -> Source:
+        """What is to be read for the report, after what is new was looked at and remembered."""
+        now = listing(self.repository)
+        file = self.file or self.folder / f"{now.name}.state"
+        key = f"{self.version} {rules} {now.name}"
+        memory, trouble = read(file, key, now.oid_size)
+        if trouble:
+            self.say(f"{file}: {trouble}; everything is looked at")
+        if memory and not memory.skipped and (memory.packs, memory.loose, memory.basis) == (
+            now.packs,
+            now.loose.keys(),
+            now.basis,
+        ):
+            return _objects(self.repository, memory.found, memory.commits)
+        from scanner.sources.git import fresh
+
+        news = fresh.look(self.repository, now, memory, survey, share, self.plain)
+        if news.memory and not (trouble == FOREIGN and self.file):
+            try:
+                write(file, key, news.memory)
+            except OSError as e:
+                self.say(f"{file}: cannot be written: {e.strerror}; the next scan looks at everything again")
+        return _objects(self.repository, news.found, news.commits, news.skips)
+
+
+def _objects(repository: Repository, found: list[str], commits: list[str], skips: tuple[Skip, ...] = ()) -> Source:
+    entries, absent = entries_of(repository, found)
+    gone = tuple(Skip(f"object {oid}", "is missing from the repository") for oid in absent)
+    return SomeObjects(repository, tuple(entries), tuple(commits), (*skips, *gone))
+
+
+def named(skip: Skip) -> str | None:
+    """The id of the object that was skipped, if it was one."""
+    found = _OID.search(skip.path)
+    return found[0] if found else None
+
+
+FOREIGN = "is no state file of deadkey"
+
+
+def read(file: Path, key: str, oid_size: int) -> tuple[Memory | None, str]:
+    """What a state file holds, and if it cannot be used, why; neither where there is none."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None, ""
+    except OSError as e:
+        return None, f"cannot be read: {e.strerror}"
+    if not content.startswith(MAGIC):
+        return None, FOREIGN if content else "is empty"
+    lead = len(MAGIC) + 12
+    body = memoryview(content)[lead:]
+    try:
+        check, size = int.from_bytes(content[lead - 12 : lead - 8]), int.from_bytes(content[lead - 8 : lead])
+        if zlib.crc32(body) != check:
+            return None, "is damaged"
+        head = json.loads(bytes(body[:size]))
+        if head["key"] != key:
+            known = head["key"].split(" ")
+            mine = key.split(" ")
+            what = next(w for w, a, b in zip(_KEY, known, mine, strict=True) if a != b)
+            return None, f"was written {what}"
+        loose_at = size + oid_size * head["seen"]
+        loose = bytes(body[loose_at:]).hex()
+        width = 2 * oid_size
+        return (
+            Memory(
+                head["packs"],
+                frozenset(loose[at : at + width] for at in range(0, len(loose), width)),
+                head["basis"],
+                head["found"],
+                head["commits"],
+                head["skipped"],
+                bytes(body[size:loose_at]),
+            ),
+            "",
+        )
+    except (ValueError, KeyError, TypeError, StopIteration):
+        return None, "is damaged"
+
+
+_KEY = ("by another version", "with other rules", "for another repository")
+
+
+def write(file: Path, key: str, memory: Memory) -> None:
+    """Put a state file in place, whole or not at all, for its owner's eyes only. Raises OSError."""
+    loose = bytes.fromhex("".join(sorted(memory.loose)))
+    seen = memory.seen
+    head = {
+        "key": key,
+        "packs": memory.packs,
+        "basis": memory.basis,
+        "found": memory.found,
+        "commits": memory.commits,
+        "skipped": memory.skipped,
+        "seen": len(seen) // (len(next(iter(memory.found), memory.basis[:0])) // 2 or 20),
+    }
+    raise NotImplementedError
