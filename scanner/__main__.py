@@ -15,8 +15,10 @@ def main() -> None:
     try:
         command.main(prog_name="deadkey", standalone_mode=True)
     except DeadkeyError as e:
-        for line in str(e).splitlines() or [type(e).__name__]:
-            print(f"deadkey: {line.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)
+        from scanner.report.text import inert
+
+        for line in str(e).split("\n"):
+            print(f"deadkey: {inert(line)}", file=sys.stderr)
         sys.exit(3 if isinstance(e, Incomplete) else 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -24,6 +26,20 @@ def main() -> None:
     except MemoryError:
         print("deadkey: out of memory; scan less at once, or with fewer --jobs", file=sys.stderr)
         sys.exit(3)
+    except Exception as e:
+        if os.environ.get("DEADKEY_DEBUG"):
+            raise
+        print(f"deadkey: internal error: {_where(e)}; DEADKEY_DEBUG=1 shows more. Please report it.", file=sys.stderr)
+        sys.exit(3)
+
+
+def _where(error: Exception) -> str:
+    """The kind of an unexpected error and the line it came from; its text could hold anything."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place = f" at {os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}" if last else ""
+    return type(error).__name__ + place
 
 
 if __name__ == "__main__":

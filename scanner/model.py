@@ -84,15 +84,18 @@ class Chunk:
 
     `fresh` names the ranges in which an anchor must end to be looked at (None: anywhere); a match is then read from the
     whole of `data`. `touch` names ranges of which a secret must touch one to be reported (None: anywhere), as for the
-    added lines of a diff. `first_line` and `first_column` are those of the first byte.
+    added lines of a diff. `first_line` and `first_column` are those of the first byte. `behind` and `above` are, for a value taken
+    out of its file, the rest of its line and the line before: inline marks stand there.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     origin: Origin
     fresh: tuple[Span, ...] | None = None
     touch: tuple[Span, ...] | None = None
     first_line: int = 1
     first_column: int = 1
+    behind: bytes = field(default=b"", repr=False)
+    above: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import fnmatch
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -259,7 +259,11 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
     out = []
     for secret, group in grouped.items():
         best = min(
-            group, key=lambda s: (ruleset.by_id[s.match.rule].rank, -len(s.match.companions), len(s.match.encoding))
+            group,
+            key=lambda s: (
+                *(ruleset.by_id[s.match.rule].rank, -len(s.match.companions), len(s.match.encoding)),
+                _order(s.location),
+            ),
         )
         rule = ruleset.by_id[best.match.rule]
         places = sorted(dict.fromkeys(s.location for s in group), key=_order)
@@ -302,7 +306,7 @@ def scan(
 ) -> tuple[Report, list[str]]:
     """Read a source and put its secrets together; the second value is what `--explain` prints."""
     started = time.perf_counter()
-    found = read(source, ruleset, options, progress)
+    source, found = _looked(source, ruleset, options, progress)
     kept = [s for s in found.sightings if s.allowed is None]
     spared = len(found.sightings) - len(kept)
     skips = found.skips
@@ -313,6 +317,28 @@ def scan(
         shown = unlisted(kept, allow.paths, allow.rules, allow.values)
         spared, kept = spared + len(kept) - len(shown), shown
     return report(kept, skips, found, ruleset, key, started, spared), found.explained
+
+
+def _looked(source: Source, ruleset: Ruleset, options: Options, progress: Progress | None) -> tuple[Source, Found]:
+    """The source to report on, and what it holds. One that must be read twice is handed the means for a first look."""
+    revisit = getattr(source, "revisit", None)
+    if revisit is None:
+        return source, read(source, ruleset, options, progress)
+    first = Found()
+
+    def survey(new: Source, *, every: bool = False) -> tuple[list[Sighting], list[Skip]]:
+        unlimited = replace(options, only=(), skip=(), min_confidence="low", explain=False)
+        part = read(new, ruleset, unlimited if every else options, progress)
+        first.add(part)
+        return part.sightings, part.skips
+
+    chosen: Source = revisit(ruleset.digest, survey, share(options.jobs or cores()))
+    found = read(chosen, ruleset, replace(options, explain=False), progress)
+    found.explained = first.explained
+    found.bytes += first.bytes
+    found.chunks += first.chunks
+    found.skips = list(dict.fromkeys(found.skips))
+    return chosen, found
 
 
 def report(

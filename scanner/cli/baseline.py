@@ -55,14 +55,15 @@ def update(repo: str, path: str, files: bool) -> None:
 
 def _scan(repo: str, files: bool, key: bytes) -> Report:
     from scanner import pipeline
+    from scanner.report.text import inert
     from scanner.sources.files import FilesSource
-    from scanner.sources.git.history import HistorySource
+    from scanner.sources.git.packed import PackedSource
     from scanner.sources.git.run import open_repository
     from scanner.sources.interface import Source
 
     options = pipeline.Options()
-    source: Source = FilesSource((repo,)) if files else HistorySource.open(open_repository(repo))
+    source: Source = FilesSource((repo,)) if files else PackedSource.open(open_repository(repo))
     report, _ = pipeline.scan(source, pipeline.load_rules(options), options, key, None, load_config(None).allow)
     for skip in report.skipped:
-        click.echo(f"deadkey: not scanned: {skip.path}: {skip.reason}", err=True)
+        click.echo(inert(f"deadkey: not scanned: {skip.path}: {skip.reason}"), err=True)
     return report

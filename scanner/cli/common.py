@@ -109,8 +109,13 @@ def scanned(source: Source, shared: Common) -> Report:
     key, known = fingerprints(shared, settings)
     with progress(shared) as tell:
         report, explained = pipeline.scan(source, ruleset, options, key, tell, settings.allow)
-    for line in explained:
-        click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
+    if explained:
+        from scanner.report.scrub import scrubber
+        from scanner.report.text import inert
+
+        scrub = scrubber(finding.secret for finding in report.findings)
+        for line in explained:
+            click.echo(inert(scrub(line)), err=True)
     if known:
         fresh = tuple(f for f in report.findings if f.fingerprint not in known)
         report = replace(

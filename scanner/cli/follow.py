@@ -19,6 +19,7 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
     """Print each new secret once, as it appears. Exits 1 when there were any, 3 when something could not be read."""
     from scanner import pipeline, report
     from scanner.allow.listed import unlisted
+    from scanner.report.text import inert
     from scanner.sources.logs import follow
 
     if shared.format == "sarif":
@@ -43,7 +44,7 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
                 seen.update(s.match.secret for s in kept)
                 fresh = tuple(f for f in pipeline.findings(kept, ruleset, key) if f.fingerprint not in known)
                 for skip in found.skips:
-                    click.echo(f"deadkey: {skip.path}: {skip.reason}", err=True)
+                    click.echo(inert(f"deadkey: {skip.path}: {skip.reason}"), err=True)
                 if fresh:
                     _show(acted(Report(fresh), ruleset, shared, settings), shared, how, out)
         except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from scanner.cli.common import Common, common, run
+from scanner.cli.common import Common, common, run, say, state_folder, version
 from scanner.model import DeadkeyError
 
 
@@ -26,15 +26,66 @@ def command() -> None:
     show_default=True,
     help="pack reads the packs themselves; plain does so without the compiled kernel; reference asks git for every object.",
 )
+@click.option(
+    "--range",
+    "ranges",
+    multiple=True,
+    metavar="A..B",
+    help="Only what the commits that B has and A has not brought in.",
+)
+@click.option(
+    "--branch", "branches", multiple=True, metavar="NAME", help="Only what the commits of this branch brought in."
+)
+@click.option(
+    "--since", metavar="DATE", help="Only what commits after this date brought in, as `git log --since` reads it."
+)
+@click.option(
+    "--since-last", is_flag=True, help="Read with care only what is new since the last scan with this option."
+)
+@click.option("--state", type=click.Path(), metavar="FILE", help="Where --since-last remembers what it has seen.")
 @common
-def git(repo: str, engine: str, shared: Common) -> None:
-    """The whole history of REPO: every blob, commit and tag message, reachable or not."""
+def git(
+    repo: str,
+    engine: str,
+    ranges: tuple[str, ...],
+    branches: tuple[str, ...],
+    since: str | None,
+    since_last: bool,
+    state: str | None,
+    shared: Common,
+) -> None:
+    """The whole history of REPO: every blob, commit and tag message, reachable or not.
+
+    --range and --branch may be repeated and add up; --since narrows them, or the whole history where neither is given. Of
+    a part of the history only what stands in its commits is reported, and only if one of them brought it in.
+
+    --since-last reports what the whole history holds, as a full scan does. It remembers which objects it has looked at,
+    and in which there was something; no secret is in that file.
+    """
     from scanner.sources.git.run import open_repository
     from scanner.sources.interface import Source
 
+    partly = bool(ranges or branches or since is not None)
+    if since_last and (partly or engine == "reference" or shared.explain):
+        raise click.UsageError(
+            "--since-last goes with none of --range, --branch, --since, --explain and --engine reference"
+        )
+    if state and not since_last:
+        raise click.UsageError("--state says where --since-last remembers; give both")
     repository = open_repository(repo)
     source: Source
-    if engine == "reference":
+    if partly:
+        from scanner.sources.git.selected import SelectedSource
+
+        source = SelectedSource.open(repository, ranges, branches, since)
+    elif since_last:
+        from scanner.sources.git.state import SinceSource
+
+        file = Path(state).absolute() if state else None
+        source = SinceSource(
+            *(repository, state_folder() / "scans", file, version(), say(shared.quiet)), plain=engine == "plain"
+        )
+    elif engine == "reference":
         from scanner.sources.git.history import HistorySource
 
         source = HistorySource.open(repository)
@@ -69,7 +120,7 @@ def diff(what: str | None, repo: str, push: bool, shared: Common) -> None:
 
     if push:
         known = "PRE_COMMIT_TO_REF" in os.environ
-        lines = [] if known or sys.stdin.isatty() else sys.stdin.read().splitlines()
+        lines = [] if known or sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().splitlines()
         repository = open_repository(repo)
         revisions = pushed(repository, dict(os.environ), lines)
         if revisions:
@@ -127,7 +178,7 @@ def stdin(shared: Common) -> None:
     """Standard input."""
     from scanner.sources.stdin import StdinSource
 
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         raise DeadkeyError(
             "standard input is a terminal; pipe something in, as in `kubectl get secret -o yaml | deadkey scan stdin`"
         )

@@ -32,6 +32,7 @@ def locate(chunk: Chunk, matches: list[Match], allowed: Callable[[bytes, bytes, 
             commit=origin.commit,
         )
         here, before = _lines(data, start, end)
+        here, before = here + chunk.behind, before or chunk.above
         out.append(Sighting(match, location, allowed(_narrow(here, wide), _narrow(before, wide), match.rule)))
     return out
 

@@ -5,28 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from scanner.model import Chunk, Sighting, Skip
 from scanner.sources.files import FilesSource
-from scanner.sources.git.history import HistorySource
+from scanner.sources.git.packed import PackedSource
 from scanner.sources.git.run import Repository
-from scanner.sources.interface import Item, Share, alone
+from scanner.sources.git.walk import Reader
+from scanner.sources.interface import Item, Share, Tally, Told, alone
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSource:
     """The object store, and the files that lie around it; a bare repository has none. Paths count from the top level."""
 
-    history: HistorySource
+    history: PackedSource
     files: FilesSource | None
     top: str
     kind: str = "audit"
 
     @classmethod
     def open(cls, repository: Repository) -> AuditSource:
-        status, out, _ = repository.run("rev-parse", "--show-toplevel")
-        top = os.fsdecode(out.rstrip(b"\n")) if not status else ""
-        return cls(HistorySource.open(repository), FilesSource((top,)) if top else None, top)
+        # not what git calls the top level: a hostile core.worktree could name any folder
+        folder = Path(os.path.realpath(repository.path))
+        top = next((str(f) for f in (folder, *folder.parents) if (f / ".git").exists()), "")
+        return cls(PackedSource.open(repository), FilesSource((top,)) if top else None, top)
 
     def items(self) -> Iterator[Item | Skip]:
         yield from self.history.items()
@@ -34,10 +37,11 @@ class AuditSource:
             yield from self.files.items()
 
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
-        if item.payload is not None:
-            return self.history.read(item)
         assert self.files is not None
         return self.files.read(item)
+
+    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
+        return self.read(item) if item.payload is None else self.history.walk(item, reader)
 
     def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
         """History's sightings with their commits, the files' with paths from the top level."""

@@ -230,10 +230,10 @@ class _Parser:
                 break
             old, new = left, new - kept
             if kept:
-                yield from side.add(text, b"+" in marks)
+                yield from side.add(text, marks.count(b"+") == parents)
             for piece in () if self.lines.ended else self.lines.rest():
                 if kept:
-                    yield from side.add(piece, b"+" in marks)
+                    yield from side.add(piece, marks.count(b"+") == parents)
         else:
             line = self.lines.next()
             if line.startswith(b"\\"):

@@ -122,7 +122,11 @@ def env_chunks(data: bytes, origin: Origin) -> Iterator[Chunk]:
         column = begin - start + 1
         rest[begin:end] = re.sub(rb"[^\n]", b" ", data[begin:end])
         if value:
-            yield Chunk(key + b"=" + value, origin, None, None, line + 1, max(column - len(key) - 1, 1))
+            stop = data.find(b"\n", end)
+            behind = data[end : len(data) if stop < 0 else stop]
+            above = data[data.rfind(b"\n", 0, max(start - 1, 0)) + 1 : max(start - 1, 0)]
+            column = max(column - len(key) - 1, 1)
+            yield Chunk(key + b"=" + value, origin, None, None, line + 1, column, behind, above)
     yield Chunk(bytes(rest), origin)
 
 

@@ -100,6 +100,8 @@ class FilesSource:
                 yield Item(path, status.st_size)
             elif stat.S_ISLNK(status.st_mode):
                 yield Skip(path, reason(OSError(errno.ELOOP, "")))
+            else:
+                yield Skip(path, reason(OSError(errno.EINVAL, "not a regular file")))
 
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         """Windows of the file, or of its members when it is an archive."""

@@ -94,7 +94,7 @@ def pushed(repository: Repository, environment: dict[str, str], lines: Sequence[
     if new and old:
         tips, olds = [new], [old]
     elif not lines:
-        tips = ["HEAD"]
+        tips = [environment.get("PRE_COMMIT_LOCAL_BRANCH") or "HEAD"]
     for line in lines if not tips else ():
         words = line.split()
         if len(words) == 4 and words[1].strip("0"):

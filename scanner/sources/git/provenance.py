@@ -154,15 +154,14 @@ def tips(repository: Repository) -> list[str]:
 
 def at_tips(repository: Repository, paths: Iterable[str]) -> dict[str, set[str]]:
     """By path: the blobs that stand there at any branch tip."""
-    wanted = sorted(set(paths))
+    wanted = set(paths)
     found: dict[str, set[str]] = defaultdict(set)
     for tip in tips(repository) if wanted else []:
-        for start in range(0, len(wanted), 500):
-            _, out, _ = repository.run("ls-tree", "-z", "--full-tree", tip, "--", *wanted[start : start + 500])
-            for record in out.split(b"\0"):
-                meta, _, path = record.partition(b"\t")
-                if meta:
-                    found[os.fsdecode(path)].add(meta.split()[2].decode())
+        _, out, _ = repository.run("ls-tree", "-r", "-z", "--full-tree", tip)
+        for record in out.split(b"\0"):
+            meta, _, name = record.partition(b"\t")
+            if meta and (path := os.fsdecode(name)) in wanted:
+                found[path].add(meta.split()[2].decode())
     return found
 
 

@@ -215,10 +215,11 @@ class Holders:
         if held is None or tree in before:
             return
         old = [entries for b in before if (entries := self._entries.get(b)) is not None]
-        for name, oid in held.items():
+        changed = set(held.items())
+        for entries in old:
+            changed -= entries.items()
+        for name, oid in sorted(changed):
             there = [entries[name] for entries in old if name in entries]
-            if oid in there:
-                continue
             blob = self._blobs.get(oid)
             if blob is not None:
                 yield path + name, blob, tuple(self._blobs[o] for o in there if o in self._blobs)
