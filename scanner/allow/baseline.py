@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +52,8 @@ def write(path: str, key: bytes, findings: Iterable[Finding], known: dict[str, s
     """Write `findings` and what was `known` before. Raises DeadkeyError."""
     lines = dict(known) | {f.fingerprint: f.rule for f in findings}
     text = f"{HEAD}{key.hex()}\n" + "".join(f"{f} {r}\n" for f, r in sorted(lines.items()))
+    import tempfile
+
     target = Path(path)
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".baseline-")
@@ -66,7 +66,7 @@ def write(path: str, key: bytes, findings: Iterable[Finding], known: dict[str, s
 
 
 def new_key() -> bytes:
-    return secrets.token_bytes(16)
+    return os.urandom(16)
 
 
 def own_key(folder: Path, configured: Callable[[], str] | None = None) -> bytes:

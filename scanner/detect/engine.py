@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from scanner.detect import decode
-from scanner.detect.judge import judge, judge_place, judge_value
 from scanner.model import Chunk, Match, Secret, Span
 from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
 
@@ -154,6 +152,8 @@ class Engine:
 
     def pairs(self, data: bytes, hits: Iterable[Hit], depth: int = 0) -> list[Pair]:
         """The candidates that were kept, each with the hit that led to it; one comes as often as hits lead to it."""
+        from scanner.detect import decode  # only now: most of what a hook looks at holds no anchor
+
         out: list[Pair] = []
         judged: dict[tuple[int, Span], Candidate | None] = {}
         opened: dict[tuple[str, int, int], list[Candidate]] = {}
@@ -188,6 +188,8 @@ class Engine:
     @cached_property
     def reach(self) -> tuple[Reach, ...]:
         """By anchor."""
+        from scanner.detect import decode
+
         out = []
         for number, kind, _, length in self._anchors:
             rule = self.rules[number]
@@ -261,6 +263,8 @@ class Engine:
             self.gave_up.append((rule.id, (low, high)))
 
     def _judge(self, number: int, data: bytes, span: Span, value: bytes) -> Candidate | None:
+        from scanner.detect.judge import judge_place, judge_value
+
         rule = self.rules[number]
         known = self._values.get((number, value))
         if known is None:
@@ -289,6 +293,8 @@ class Engine:
 
     def _companion(self, number: int, data: bytes, span: Span, within: int) -> bytes | None:
         """The nearest match of another rule's pattern around `span` that passes its judgement."""
+        from scanner.detect.judge import judge
+
         rule = self.rules[number]
         pattern = self._pattern(number)
         group = "secret" if "secret" in pattern.groupindex else 0

@@ -19,6 +19,8 @@ except ImportError:  # no compiler was at hand when deadkey was installed
 
 HUGE = 64 << 20
 """Objects above this many bytes go to the reference path, which reads them in windows."""
+SMALL = 32 << 10
+"""Compressed bytes of which so little can come (a thousandfold) that no limit is needed."""
 BUDGET = 96 << 20
 """Bytes of bases kept by one process; one that was let go is made again."""
 
@@ -37,9 +39,14 @@ class Chains:
         size = int(pack.sizes[number])
         if size > HUGE:
             raise ValueError("too large for this path")
-        data: bytes = isal_zlib.decompress(
-            pack.data[int(pack.starts[number]) : int(pack.ends[number])], 15, max(size, 1)
-        )
+        stream = pack.data[int(pack.starts[number]) : int(pack.ends[number])]
+        if len(stream) <= SMALL:
+            data: bytes = isal_zlib.decompress(stream, 15, max(size, 1))
+        else:
+            inflater = isal_zlib.decompressobj()
+            data = inflater.decompress(stream, max(size, 0) + 1)
+            if not inflater.eof:
+                raise ValueError("its stream does not end where it should")
         if len(data) != size:
             raise ValueError("it has another size than it says")
         return data

@@ -9,7 +9,6 @@ from typing import BinaryIO, cast
 
 from scanner.model import Chunk, DeadkeyError, Sighting, Skip
 from scanner.sources.diff import added_chunks
-from scanner.sources.git import provenance
 from scanner.sources.git.objects import Errors
 from scanner.sources.git.run import Repository
 from scanner.sources.interface import Item, Share, alone
@@ -59,6 +58,8 @@ class RangeSource:
 
     def resolve(self, sightings: Sequence[Sighting], _share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
         """Adds author and date of each commit."""
+        from scanner.sources.git import provenance
+
         details = provenance.commit_details(
             self.repository, (s.location.commit for s in sightings if s.location.commit)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
@@ -86,6 +85,8 @@ class Errors:
 
 def contents(repository: Repository, entries: list[Entry]) -> Iterator[Chunk | Skip]:
     """The bytes of every entry as chunks, in order; an object that git cannot read comes as a Skip."""
+    import tempfile
+
     done = 0
     broken = 0
     while done < len(entries):

@@ -5,6 +5,7 @@ Formats: gitformat-pack(5). Everything that can be is read for all objects at on
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import zlib
@@ -54,6 +55,12 @@ class Pack:
     """Kind of the root of its chain; 0 where that cannot be told."""
     roots: Ints
     """Number of the root of its chain."""
+    flaw: str = ""
+    """What is wrong with pack and index as a whole, in words."""
+
+    def circular(self) -> Ints:
+        """Objects whose chain goes round in a circle: git would follow it for ever."""
+        return np.flatnonzero((self.kinds == 0) & (self.parents[self.roots] >= 0))
 
     def oid(self, number: int) -> str:
         return bytes(self.oids[number]).hex()
@@ -63,7 +70,8 @@ def open_pack(index: Path, oid_size: int) -> Pack:
     """The pack of an index file (`.idx`), ids being `oid_size` bytes long. Raises UnknownPack."""
     path = index.with_suffix(".pack")
     try:
-        oids, offsets = read_index(index.read_bytes(), oid_size, str(index))
+        content = index.read_bytes()
+        oids, offsets = read_index(content, oid_size, str(index))
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size < 12 + oid_size:
@@ -73,7 +81,17 @@ def open_pack(index: Path, oid_size: int) -> Pack:
         raise UnknownPack(f"{e.filename or path}: cannot be read: {e.strerror}") from e
     if data[:4] != b"PACK" or int.from_bytes(data[4:8]) not in (2, 3):
         raise UnknownPack(f"{path}: is no pack of version 2 or 3")
-    return _opened(str(path), data, oids, offsets, oid_size)
+    return _opened(str(path), data, oids, offsets, oid_size, _flaw(content, data, len(offsets), oid_size))
+
+
+def _flaw(index: bytes, pack: mmap.mmap, count: int, oid_size: int) -> str:
+    """What the checksums of an index and the count in its pack say. The pack's own checksum is not computed."""
+    algorithm = hashlib.sha256 if oid_size == 32 else hashlib.sha1
+    if algorithm(memoryview(index)[:-oid_size]).digest() != index[-oid_size:]:
+        return "its index is damaged"
+    if int.from_bytes(pack[8:12]) != count or pack[-oid_size:] != index[-2 * oid_size : -oid_size]:
+        return "it is damaged, or its index belongs to another"
+    return ""
 
 
 def read_index(index: bytes, oid_size: int, name: str) -> tuple[Bytes, Ints]:
@@ -106,7 +124,7 @@ def read_index(index: bytes, oid_size: int, name: str) -> tuple[Bytes, Ints]:
     return oids, offsets
 
 
-def _opened(path: str, data: mmap.mmap, oids: Bytes, offsets: Ints, oid_size: int) -> Pack:
+def _opened(path: str, data: mmap.mmap, oids: Bytes, offsets: Ints, oid_size: int, flaw: str) -> Pack:
     size = len(data) - oid_size
     count = len(offsets)
     raw = np.frombuffer(data, np.uint8)
@@ -140,7 +158,7 @@ def _opened(path: str, data: mmap.mmap, oids: Bytes, offsets: Ints, oid_size: in
     parents[~(sane & (at < ends)) | ~(known | (kinds == OFS_DELTA) | (kinds == REF_DELTA))] = STRANGE
     roots = _roots(parents)
     root_kinds = np.where((parents[roots] == ROOT) & known[roots], kinds[roots], 0).astype(np.uint8)
-    return Pack(path, data, oids[order], at, ends, sizes, parents, root_kinds, roots)
+    return Pack(path, data, oids[order], at, ends, sizes, parents, root_kinds, roots, flaw)
 
 
 def _ofs_parents(

@@ -6,6 +6,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class PackedSource:
     def items(self) -> Iterator[Item | Skip]:
         """The largest trees of deltas first; then what only git can read, and what is missing."""
         yield from self.skips
-        if self._partial():
+        yield from self._flaws()
+        if self._partial() and not self._circular:
             yield Item("missing objects", 0, ("missing",))
         units: list[Item] = []
         strange: list[Entry] = []
@@ -72,7 +74,7 @@ class PackedSource:
         single = [x for x in self.loose if x[0] != "tree"]
         for start in range(0, len(single), LOOSE):
             yield Item("loose objects", 0, ("loose", tuple(single[start : start + LOOSE])))
-        if self.store.unknown:
+        if self.store.unknown and not self._circular:
             entries, skips = inventory(self.repository)
             yield from skips
             known = {pack.oid(n) for pack in self.store.packs for n in range(len(pack.kinds))}
@@ -89,7 +91,7 @@ class PackedSource:
         if kind == "missing":
             yield from missing(self.repository)
         elif kind == "git":
-            yield from contents(self.repository, list(rest[0]))
+            yield from self._asked(rest[0])
         elif kind == "loose":
             yield from self._loose(rest[0])
         else:
@@ -97,6 +99,9 @@ class PackedSource:
 
     def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
         """Sightings by object to sightings by commit and path. `share` spreads the work."""
+        if self._circular:
+            reason = "commits and paths were not looked up: git would follow deltas that go round in a circle"
+            return list(sightings), [Skip(self.repository.path, reason)]
         blobs = frozenset(s.location.blob for s in sightings if s.location.blob)
         if not blobs:
             return spread(self.repository, sightings, (), {}), []
@@ -151,6 +156,32 @@ class PackedSource:
             found += [e.oid for e in inventory(self.repository)[0] if e.kind == "commit"]
         return list(dict.fromkeys(found))
 
+    @cached_property
+    def _circular(self) -> frozenset[str]:
+        """Ids of which git must not be asked: it would never answer."""
+        return frozenset(pack.oid(n) for pack in self.store.packs for n in pack.circular().tolist())
+
+    def _flaws(self) -> Iterator[Skip]:
+        """What is wrong with whole packs. What they still hold is looked at all the same."""
+        for reason in self.store.unknown:
+            yield Skip(self.repository.path, f"{reason}; run `git fsck`")
+        for pack in self.store.packs:
+            if pack.flaw:
+                yield Skip(pack.path, f"{pack.flaw}; run `git fsck`")
+            if number := len(pack.circular()):
+                yield Skip(pack.path, "holds deltas that go round in a circle", number)
+
+    def _asked(self, entries: Iterable[Entry]) -> Iterator[Chunk | Skip]:
+        """Objects as git reads them, of what kind and size they may be."""
+        wanted = [e for e in entries if e.oid not in self._circular]
+        _, out, _ = self.repository.run("cat-file", "--batch-check", stdin=[e.oid for e in wanted])
+        said = {
+            words[0]: Entry(words[0], words[1], int(words[2]))
+            for x in out.decode().splitlines()
+            if len(words := x.split()) == 3
+        }
+        yield from contents(self.repository, [e for e in (said.get(e.oid, e) for e in wanted) if e.kind != "tree"])
+
     def _partial(self) -> bool:
         """Whether the clone says of itself that objects may be missing."""
         if any(any((folder / "pack").glob("*.promisor")) for folder in self.store.folders):
@@ -174,19 +205,19 @@ class PackedSource:
             told.clear()
         yield Tally(walk.bytes, walk.objects)
         if walk.broken:
-            yield from contents(self.repository, walk.broken)
+            yield from self._asked(walk.broken)
 
     def _loose(self, objects: Iterable[tuple[str, str, Path]]) -> Iterator[Chunk | Skip]:
         strange = []
         for kind, oid, path in objects:
             data = _loose_data(path)
-            if data is None:
+            if data is None or not kind:
                 strange.append(Entry(oid, kind or "blob", 0))
             elif kind == "blob":
                 yield Chunk(data, Origin("git", blob=oid))
             else:
                 yield message(Entry(oid, kind, len(data)), data)
-        yield from contents(self.repository, strange) if strange else ()
+        yield from self._asked(strange) if strange else ()
 
 
 def _of_kind(pack: Pack, kinds: tuple[int, ...]) -> Ints:

@@ -7,9 +7,8 @@ say whether a selected commit brought it in, and whether it still stands: the ve
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,7 +97,9 @@ class SelectedSource:
         skips = []
         if gone or absent:
             shown = ", ".join([*gone, *absent][:5])
-            skips.append(Skip(repository.path, f"objects are missing, as in a partial clone ({shown})", len(gone + absent)))
+            skips.append(
+                Skip(repository.path, f"objects are missing, as in a partial clone ({shown})", len(gone + absent))
+            )
         return cls(repository, tuple(chosen), tuple(entries), tuple(skips))
 
     def items(self) -> Iterator[Item | Skip]:
@@ -146,9 +147,7 @@ def entries_of(repository: Repository, oids: Sequence[str]) -> tuple[list[Entry]
         return [], []
     entries: list[Entry] = []
     absent: list[str] = []
-    out = repository.ask(
-        "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", "--buffer", stdin=oids
-    )
+    out = repository.ask("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", "--buffer", stdin=oids)
     for line in out.decode().splitlines():
         words = line.split()
         if len(words) == 3 and words[1] != "tree":

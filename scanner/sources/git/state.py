@@ -7,7 +7,6 @@ the same detection, so that the findings equal those of a full scan.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -34,6 +33,7 @@ class Listing(NamedTuple):
     folders: tuple[Path, ...]
     oid_size: int
     packs: dict[str, int]
+    indexes: dict[str, Path]
     loose: dict[str, Path]
     basis: str
 
@@ -56,6 +56,10 @@ class Memory(NamedTuple):
     seen: bytes
     """Ids of all objects that were looked at, sorted."""
 
+    def same(self, now: Listing) -> bool:
+        """Whether nothing has come to the store, and nothing gone."""
+        return self.packs == now.packs and self.loose == frozenset(now.loose) and self.basis == now.basis
+
 
 def listing(repository: Repository) -> Listing:
     """Raises DeadkeyError where git cannot tell where the store is."""
@@ -66,13 +70,13 @@ def listing(repository: Repository) -> Listing:
     folders = tuple(_folders(Path(repository.path, path)))
     if not folders:
         raise DeadkeyError(f"{repository.path}: it has no object store")
+    indexes = {index.name: index for folder in folders for index in sorted((folder / "pack").glob("*.idx"))}
     packs: dict[str, int] = {}
-    for folder in folders:
-        for index in (folder / "pack").glob("*.idx"):
-            with contextlib.suppress(OSError):
-                packs[str(index.relative_to(folder.parent) if folder is folders[0] else index)] = (
-                    index.with_suffix(".pack").stat().st_size
-                )
+    for name, index in indexes.items():
+        try:
+            packs[name] = index.with_suffix(".pack").stat().st_size
+        except OSError:
+            packs[name] = -1
     single = {oid: place for folder in folders for oid, place in loose(folder)}
     basis = hashlib.blake2b(digest_size=16)
     for name in ("shallow", "info/grafts"):
@@ -80,7 +84,7 @@ def listing(repository: Repository) -> Listing:
             basis.update((folders[0].parent / name).read_bytes())
         except OSError:
             basis.update(b"\0")
-    return Listing(folders, 32 if algorithm == "sha256" else 20, packs, single, basis.hexdigest())
+    return Listing(folders, 32 if algorithm == "sha256" else 20, packs, indexes, single, basis.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -112,18 +116,14 @@ class SinceSource:
         memory, trouble = read(file, key, now.oid_size)
         if trouble:
             self.say(f"{file}: {trouble}; everything is looked at")
-        if memory and not memory.skipped and (memory.packs, memory.loose, memory.basis) == (
-            now.packs,
-            now.loose.keys(),
-            now.basis,
-        ):
+        if memory and not memory.skipped and memory.same(now):
             return _objects(self.repository, memory.found, memory.commits)
         from scanner.sources.git import fresh
 
         news = fresh.look(self.repository, now, memory, survey, share, self.plain)
         if news.memory and not (trouble == FOREIGN and self.file):
             try:
-                write(file, key, news.memory)
+                write(file, key, now.oid_size, news.memory)
             except OSError as e:
                 self.say(f"{file}: cannot be written: {e.strerror}; the next scan looks at everything again")
         return _objects(self.repository, news.found, news.commits, news.skips)
@@ -188,10 +188,8 @@ def read(file: Path, key: str, oid_size: int) -> tuple[Memory | None, str]:
 _KEY = ("by another version", "with other rules", "for another repository")
 
 
-def write(file: Path, key: str, memory: Memory) -> None:
+def write(file: Path, key: str, oid_size: int, memory: Memory) -> None:
     """Put a state file in place, whole or not at all, for its owner's eyes only. Raises OSError."""
-    loose = bytes.fromhex("".join(sorted(memory.loose)))
-    seen = memory.seen
     head = {
         "key": key,
         "packs": memory.packs,
@@ -199,6 +197,18 @@ def write(file: Path, key: str, memory: Memory) -> None:
         "found": memory.found,
         "commits": memory.commits,
         "skipped": memory.skipped,
-        "seen": len(seen) // (len(next(iter(memory.found), memory.basis[:0])) // 2 or 20),
+        "seen": len(memory.seen) // oid_size,
     }
-    raise NotImplementedError
+    text = json.dumps(head, separators=(",", ":")).encode()
+    body = text + memory.seen + bytes.fromhex("".join(sorted(memory.loose)))
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".new-")  # mode 0600
+    try:
+        with open(handle, "wb") as out:
+            out.write(MAGIC + zlib.crc32(body).to_bytes(4) + len(text).to_bytes(8) + body)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(name).replace(file)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
