@@ -20,7 +20,12 @@ check: $(VENV)/.checked
 bench: $(VENV)/.tested
 	$(RUN)/python bench/hook.py
 
+# Debian packs venv apart: where it is missing, it is installed if that can be done without a password.
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "deadkey needs Python 3.11 or later; name one with make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { command -v apt-get >/dev/null && \
+	  { [ "$$(id -u)" = 0 ] && as= || as='sudo -n'; $$as apt-get update -qq && $$as apt-get install -y -qq python3-venv; } || \
+	  { echo "deadkey: install python3-venv first, as in: sudo apt-get install python3-venv" >&2; exit 1; }; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python

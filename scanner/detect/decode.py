@@ -15,8 +15,11 @@ from urllib.parse import unquote_to_bytes
 from scanner.model import Span
 
 BEFORE = 4 << 10
-AFTER = 24 << 10
-"""Encoded bytes looked at before and after a hit; a private key of 16 KiB fits."""
+AFTER = 30 << 10
+"""Encoded bytes looked at before and after a hit."""
+ENOUGH = 24 << 10
+"""A hit in a run that was decoded before needs no run of its own where this much follows it there; a private key of
+16 KiB fits. So text full of hits is decoded a few times, not once a hit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,18 @@ class Run:
     data: bytes
     start: int
     stop: int
+    ended: bool
+    """Nothing encoded follows; otherwise the run was cut at `AFTER`."""
     _outer: Callable[[Span], Span] = field(repr=False)
+    _fits: Callable[[int, int], bool] = field(repr=False)
+    """Whether the characters of a hit (its start and phase) were decoded in step with its own."""
 
     def outer(self, span: Span) -> Span:
         return self._outer(span)
+
+    def covers(self, hit: int, phase: int) -> bool:
+        """Whether a hit that starts here would decode to what this run holds."""
+        return self.start <= hit < self.stop and (self.ended or hit + ENOUGH <= self.stop) and self._fits(hit, phase)
 
 
 def run(kind: str, data: bytes, end: int, phase: int, length: int) -> Run | None:
@@ -46,7 +57,8 @@ _WRAPPED = 40
 
 def _base64(data: bytes, end: int, phase: int, length: int) -> Run | None:
     hit = end - length
-    start, stop = _wrapped_left(data, hit, _after(_BASE64, data, hit)), _wrapped_right(data, hit)
+    high = min(len(data), hit + AFTER)
+    start, stop = _wrapped_left(data, hit, _after(_BASE64, data, hit, high)), _wrapped_right(data, hit, high)
     places = (
         [i for i in range(start, stop) if data[i] not in _SPACE] if b"\n" in data[start:stop] else range(start, stop)
     )
@@ -61,7 +73,10 @@ def _base64(data: bytes, end: int, phase: int, length: int) -> Run | None:
         first, final = span[0] * 4 // 3, -(-span[1] * 4 // 3) - 1
         return places[min(lead + first, last)], places[min(lead + final, last)] + 1
 
-    return Run(decoded, start, stop, outer)
+    def fits(hit: int, phase: int) -> bool:
+        return (bisect.bisect_left(places, hit) - phase - lead) % 4 == 0
+
+    return Run(decoded, start, stop, stop < high or high == len(data), outer, fits)
 
 
 def _wrapped_left(data: bytes, hit: int, stop: int) -> int:
@@ -80,15 +95,14 @@ def _wrapped_left(data: bytes, hit: int, stop: int) -> int:
         start, width = begin, line_end - begin
 
 
-def _wrapped_right(data: bytes, hit: int) -> int:
-    high = min(len(data), hit + AFTER)
-    start, stop = _before(_BASE64, data, hit), _after(_BASE64, data, hit)
+def _wrapped_right(data: bytes, hit: int, high: int) -> int:
+    start, stop = _before(_BASE64, data, hit), _after(_BASE64, data, hit, high)
     while stop - start >= _WRAPPED:
         line = stop + (2 if data[stop : stop + 2] == b"\r\n" else 1 if data[stop : stop + 1] == b"\n" else 0)
         if line == stop:
             break
         line += len(data[line:high]) - len(data[line:high].lstrip(b" \t"))
-        following = _after(_BASE64, data, line)
+        following = _after(_BASE64, data, line, high)
         if not 0 < following - line <= stop - start or data[following : following + 1] not in (
             b"",
             b"=",
@@ -109,9 +123,19 @@ def _hex(data: bytes, end: int, phase: int, length: int) -> Run | None:
     hit = end - length
     start = _before(_HEX, data, hit)
     start += (hit - start) % 2
-    stop = _after(_HEX, data, end)
+    high = min(len(data), hit + AFTER)
+    stop = _after(_HEX, data, end, high)
+    ended = stop < high or high == len(data)
     stop -= (stop - start) % 2
-    return Run(bytes.fromhex(data[start:stop].decode()), start, stop, lambda s: (start + 2 * s[0], start + 2 * s[1]))
+    decoded = bytes.fromhex(data[start:stop].decode())
+    return Run(
+        decoded,
+        start,
+        stop,
+        ended,
+        lambda s: (start + 2 * s[0], start + 2 * s[1]),
+        lambda at, _: (at - start) % 2 == 0,
+    )
 
 
 _URL = bytes(c for c in range(0x21, 0x7F) if c not in b"\"'<>`")
@@ -121,12 +145,14 @@ _ESCAPED = re.compile(rb"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 def _url(data: bytes, end: int, phase: int, length: int) -> Run | None:
     hit = end - length
     start = _before(_URL, data, hit)
-    stop = _after(_URL, data, end)
+    high = min(len(data), hit + AFTER)
+    stop = _after(_URL, data, end, high)
     text = data[start:stop]
     if b"%" in data[max(start, hit - 2) : hit]:  # the hit may begin inside an escape
         return None
     ends = [start, *(start + found.end() for found in _ESCAPED.finditer(text))]
-    return Run(unquote_to_bytes(text), start, stop, lambda s: (ends[s[0]], ends[s[1]]))
+    ended = stop < high or high == len(data)
+    return Run(unquote_to_bytes(text), start, stop, ended, lambda s: (ends[s[0]], ends[s[1]]), lambda *_: True)
 
 
 _WIDE_RIGHT = re.compile(rb"(?:\x00[\x01-\xff])*")
@@ -134,12 +160,20 @@ _WIDE_RIGHT = re.compile(rb"(?:\x00[\x01-\xff])*")
 
 def _utf16(data: bytes, end: int, phase: int, length: int) -> Run | None:
     """Text whose every second byte is zero, of either byte order; `end` is just after a character's own byte."""
-    found = _WIDE_RIGHT.match(data, end, min(len(data), end + AFTER))
+    high = min(len(data), end - length + AFTER)
+    found = _WIDE_RIGHT.match(data, end, high)
     stop = found.end() if found else end
     low = end - 1 - min(BEFORE, end - 1) // 2 * 2
     characters, zeros = data[low : end - 1 : 2], data[low + 1 : end - 1 : 2]
     start = low + 2 * max(len(zeros.rstrip(b"\0")), characters.rfind(b"\0") + 1)
-    return Run(data[start:stop:2], start, stop, lambda s: (start + 2 * s[0], start + 2 * s[1] - 1))
+    return Run(
+        data[start:stop:2],
+        start,
+        stop,
+        stop < high - 1 or high == len(data),
+        lambda s: (start + 2 * s[0], start + 2 * s[1] - 1),
+        lambda at, _: (at - start) % 2 == 0,
+    )
 
 
 def _before(alphabet: bytes, data: bytes, hit: int) -> int:
@@ -148,9 +182,9 @@ def _before(alphabet: bytes, data: bytes, hit: int) -> int:
     return low + len(data[low:hit].rstrip(alphabet))
 
 
-def _after(alphabet: bytes, data: bytes, start: int) -> int:
-    """Where the run of `alphabet` that begins at `start` ends."""
-    window = data[start : start + AFTER]
+def _after(alphabet: bytes, data: bytes, start: int, high: int) -> int:
+    """Where the run of `alphabet` that begins at `start` ends, at `high` at the latest."""
+    window = data[start:high]
     return start + len(window) - len(window.lstrip(alphabet))
 
 

@@ -6,8 +6,10 @@ not be read again where those bytes are the same.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from scanner.model import Chunk, Match, Secret, Span
@@ -102,14 +104,32 @@ class Engine:
         hits = self.hits(chunk.data, chunk.fresh)
         if not hits:
             return []
-        settled = settle(self.rules, self.read(chunk.data, hits))
+        candidates = self.read(chunk.data, hits)
+        if chunk.fresh is None or not candidates:
+            settled = settle(self.rules, candidates)
+        else:
+            own = {(c.rule, c.span, c.encoding) for c in candidates}
+            rivals = self._rivals(chunk.data, hits, chunk.fresh)
+            settled = [c for c in settle(self.rules, candidates + rivals) if (c.rule, c.span, c.encoding) in own]
         if chunk.touch is not None:
-            settled = [c for c in settled if any(c.span[0] < e and s < c.span[1] for s, e in chunk.touch)]
+            settled = list(_touching(settled, chunk.touch))
         return [self.match(c) for c in settled]
 
     def settled(self, pairs: Iterable[Pair]) -> list[Match]:
         """The secrets among what was found in one chunk."""
         return [self.match(c) for c in settle(self.rules, [pair.candidate for pair in pairs])]
+
+    def _rivals(self, data: bytes, hits: list[Hit], fresh: Iterable[Span]) -> list[Candidate]:
+        """What stands around the edges of the fresh ranges and is announced from outside them: it may overlap what is
+        announced inside, and then the same one must win on either side."""
+        edges: list[Span] = []
+        for edge in sorted(e for ends in fresh for e in ends if 0 < e < len(data)):
+            low, high = max(0, edge - REACH), min(len(data), edge + REACH)
+            if edges and low < edges[-1][1]:
+                low = edges.pop()[0]
+            edges.append((low, high))
+        known = set(hits)
+        return self.read(data, [h for h in self.hits(data, edges) if h not in known])
 
     def match(self, c: Candidate) -> Match:
         return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions)
@@ -156,7 +176,7 @@ class Engine:
 
         out: list[Pair] = []
         judged: dict[tuple[int, Span], Candidate | None] = {}
-        opened: dict[tuple[str, int, int], list[Candidate]] = {}
+        runs: dict[str, list[decode.Run]] = {}
         for end, anchor in hits:
             number, kind, phase, length = self._anchors[anchor]
             if not self._wanted[number]:
@@ -170,19 +190,18 @@ class Engine:
                         reach = self.reach[anchor]
                         out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, candidate._replace(gap=gap)))
             elif depth < DEPTH:
+                near = runs[kind] = [r for r in runs.get(kind, ()) if end - length < r.stop]
+                if any(r.covers(end - length, phase) for r in near):
+                    continue
                 run = decode.run(kind, data, end, phase, length)
                 if run is None:
                     continue
-                key = (kind, run.start, run.stop)
-                if key not in opened:
-                    inner = settle(self.rules, self.read(run.data, self.hits(run.data), depth + 1))
-                    opened[key] = [
-                        c._replace(span=run.outer(c.span), encoding=(kind, *c.encoding))
-                        for c in inner
-                        if kind == "utf16" or self.rules[c.rule].rank < GENERIC
-                    ]
+                near.append(run)
                 reach = self.reach[anchor]
-                out += [Pair(end, anchor, reach.pair_back, reach.pair_forward, c) for c in opened[key]]
+                for c in settle(self.rules, self.read(run.data, self.hits(run.data), depth + 1)):
+                    if kind == "utf16" or self.rules[c.rule].rank < GENERIC:
+                        c = c._replace(span=run.outer(c.span), encoding=(kind, *c.encoding))
+                        out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, c))
         return out
 
     @cached_property
@@ -326,15 +345,26 @@ class Engine:
         return pattern
 
 
+def _touching(settled: list[Candidate], touch: tuple[Span, ...]) -> Iterator[Candidate]:
+    """The candidates that overlap one of the ranges, which may overlap each other."""
+    ranges = sorted(touch)
+    reached = list(accumulate((e for _, e in ranges), max))
+    for c in settled:
+        at = bisect_left(ranges, (c.span[1],))
+        if at and reached[at - 1] > c.span[0]:
+            yield c
+
+
 def settle(rules: tuple[Rule, ...], candidates: list[Candidate]) -> list[Candidate]:
     """Of candidates that overlap the one stays whose rule is more specific, then nearer to its context, then longer."""
     if len(candidates) > 1:
-        kept: list[Candidate] = []
+        kept: list[tuple[Span, int, Candidate]] = []
         order = sorted(
             candidates, key=lambda c: (rules[c.rule].rank, c.gap, c.span[0] - c.span[1], c.span, c.rule, c.encoding)
         )
-        for c in order:
-            if not any(c.span[0] < k.span[1] and k.span[0] < c.span[1] for k in kept):
-                kept.append(c)
-        candidates = sorted(kept, key=lambda c: c.span)
+        for number, c in enumerate(order):
+            at = bisect_left(kept, ((c.span[1],),))  # those that are kept overlap none of each other
+            if at == 0 or kept[at - 1][0][1] <= c.span[0]:
+                insort(kept, (c.span, number, c))
+        candidates = [c for _, _, c in kept]
     return [c for c in candidates if not rules[c.rule].component]

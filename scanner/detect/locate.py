@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 
 from scanner.model import Chunk, Location, Match, Sighting
 
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 LINE = 4 << 10
 """Bytes of a line looked at on either side of a match for an inline mark."""
 
@@ -15,6 +17,7 @@ def locate(chunk: Chunk, matches: list[Match], allowed: Callable[[bytes, bytes, 
     out: list[Sighting] = []
     data, origin = chunk.data, chunk.origin
     line, counted = chunk.first_line, 0
+    columns = _Columns(chunk)
     for match in sorted(matches, key=lambda m: m.span):
         start, end = match.span
         wide = 2 if "utf16" in match.encoding[:1] else 1
@@ -26,8 +29,8 @@ def locate(chunk: Chunk, matches: list[Match], allowed: Callable[[bytes, bytes, 
             path=origin.path,
             start_line=line,
             end_line=end_line,
-            start_column=_column(chunk, start, wide),
-            end_column=_column(chunk, end, wide),
+            start_column=columns.at(start, wide, start),
+            end_column=columns.at(end, wide, start),
             blob=origin.blob,
             commit=origin.commit,
         )
@@ -37,13 +40,34 @@ def locate(chunk: Chunk, matches: list[Match], allowed: Callable[[bytes, bytes, 
     return out
 
 
-def _column(chunk: Chunk, offset: int, wide: int) -> int:
-    newline = chunk.data.rfind(b"\n", 0, offset)
-    before = chunk.data[newline + 1 : offset]
-    first = chunk.first_column if newline < 0 else 1
-    if wide == 2:
-        return first + len(before) // 2
-    return first + len(before.decode("utf-8", "surrogateescape"))
+class _Columns:
+    """Columns of growing offsets; nothing on a line is counted twice, as a line may be megabytes long."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk = chunk
+        self._restart()
+
+    def _restart(self) -> None:
+        chunk = self._chunk
+        self._line = self._counted = 0
+        self._first = self._column = chunk.first_column
+        if (chunk.first_line, chunk.first_column) == (1, 1) and chunk.data.startswith(_MARKS):
+            self._first = self._column = 0  # no editor counts a byte order mark
+
+    def at(self, offset: int, wide: int, start: int) -> int:
+        """The column of `offset`; `start` is where a character of the match begins."""
+        if offset < self._counted:
+            self._restart()
+        data = self._chunk.data
+        newline = data.rfind(b"\n", self._counted, offset)
+        if newline >= 0:
+            self._line = self._counted = newline + 1
+            self._first = self._column = 1
+        self._column += len(data[self._counted : offset].decode("utf-8", "surrogateescape"))
+        self._counted = offset
+        if wide == 2:
+            return self._first + (offset - self._line + (start - self._line + 1) % 2) // 2
+        return self._column
 
 
 def _lines(data: bytes, start: int, end: int) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ import re
 from scanner.model import Span
 
 REFERENCE = re.compile(
-    rb"\$\{?[A-Za-z_(]|%[A-Za-z_]+%|\{\{|<%|#\{|@@?[A-Z_]+@@?|%\(|\$\(|^\$|^@\{|^!|^&|^\*"
+    rb"\$\{?[A-Za-z_(]|%[A-Za-z_]\w*%|\{\{|<%|#\{|@@?[A-Z_]+@@?|%\(|\$\(|^\$|^@\{|^!|^&|^\*"
     rb"|(?:os\.)?(?:environ|getenv)\b|process\.env|ENV\[|System\.getenv|secrets?\.|vars?\.|params?\.|config[.\[]|settings\.|self\.|this\."
     rb"|vault:|arn:aws:|projects/[^/]+/secrets/|ssm:|op://|keyring:",
     re.IGNORECASE,

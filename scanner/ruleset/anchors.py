@@ -25,6 +25,7 @@ WEAK_BESIDE = 24
 """The same where the literal is shorter than three bytes."""
 STARTS = 16
 """More places than this where a match can begin are searched through instead of tried one by one."""
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
 PLENTY = 10
 """A literal this long needs no narrowing."""
 
@@ -68,9 +69,8 @@ def plan(pattern: str) -> Plan:
         raise Unbounded(f"may match more than {MAX_WIDTH} bytes; give every repeat an upper bound")
     if low == 0:
         raise ValueError("may match nothing at all")
-    flags = tree.state.flags
-    alternatives = _alternatives(list(tree))
-    plans = [_plan(_parts(items, flags), bool(flags & sre.SRE_FLAG_IGNORECASE)) for items in alternatives]
+    caseless = bool(tree.state.flags & sre.SRE_FLAG_IGNORECASE)
+    plans = [_plan(_parts(items, tree.state), caseless) for items in _alternatives(list(tree))]
     return Plan(
         tuple(e for p in plans for e in p.expressions),
         tuple(x for p in plans for x in p.literals) if all(p.literals for p in plans) else (),
@@ -87,9 +87,8 @@ def explicit(pattern: str, anchor: str) -> Plan:
     low, high = map(int, tree.getwidth())
     if not 0 < low <= high <= 250:
         raise ValueError("the anchor may match nothing, or more than 250 bytes")
-    flags = tree.state.flags
-    literals = _plan(_parts(list(tree), flags), False).literals
-    caseless = bool(flags & sre.SRE_FLAG_IGNORECASE)
+    literals = _plan(_parts(list(tree), tree.state), False).literals
+    caseless = bool(tree.state.flags & sre.SRE_FLAG_IGNORECASE)
     return Plan((anchor.removeprefix("(?i)"),), literals, high, width(pattern) - low, caseless)
 
 
@@ -108,16 +107,26 @@ def _within(op: Any, value: Any) -> list[Any]:
         return [value[3]]
     if op is sre.BRANCH:
         return list(value[1])
+    if op in (sre.ASSERT, sre.ASSERT_NOT):
+        return [value[1]]
+    if op is sre.ATOMIC_GROUP:
+        return [value]
     return [part for part in value[1:] if part is not None] if op is sre.GROUPREF_EXISTS else []
 
 
+def _chooses(items: Any) -> bool:
+    return any(op is sre.BRANCH or any(map(_chooses, _within(op, value))) for op, value in items)
+
+
 def may_be_slow(pattern: str) -> bool:
-    """Whether a match may backtrack for long: a varying repeat within a varying repeat, or more than two long ones."""
+    """Whether a match may backtrack for long: a varying repeat or a choice within a repeat, or more than two long ones."""
     long = [0]
 
     def nested(items: Any, inside: bool) -> bool:
         for op, value in items:
-            if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+            if op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+                if value[1] > 3 and _chooses(value[2]):
+                    return True
                 varies = value[1] - value[0] > 1
                 long[0] += value[1] - value[0] > LONG
                 if (varies and inside) or nested(value[2], inside or varies):
@@ -137,7 +146,8 @@ def encoded_anchors(rule: int, literals: tuple[bytes, ...]) -> list[Anchor]:
             continue
         for phase in range(3):
             first, text = base64_inside(literal, phase)
-            anchors.append(Anchor(_quote(text), rule, "base64", phase=first, length=len(text)))
+            for form in {text: 0, text.translate(URL_SAFE): 0}:
+                anchors.append(Anchor(_quote(form), rule, "base64", phase=first, length=len(form)))
         anchors.append(Anchor(literal.hex(), rule, "hex", caseless=True, length=2 * len(literal)))
         anchors.append(utf16_anchor(rule, literal, caseless=False))
         escaped = "".join(chr(c) if _unreserved(c) else f"%{c:02x}" for c in literal)
@@ -178,7 +188,7 @@ def _plan(parts: list[Part], caseless: bool) -> Plan:
         left = "".join(_beside(parts[:start][::-1], most)[0][::-1])
         after, beside = _beside(parts[end:], most)
         right = "".join(after)
-    if not run and not right:
+    if shortest == 0 and not right:
         raise ValueError("holds nothing to search for: give a literal, or context words")
     alternatives = "(?:" + "|".join(map(_quote, run)) + ")" if run != (b"",) else ""
     back = sum(p.high for p in parts[:end]) + beside
@@ -240,7 +250,7 @@ def _alternatives(items: list[Any]) -> list[list[Any]]:
     solid = [item for item in items if not _zero_width(item)]
     if len(solid) == 1:
         op, value = solid[0]
-        if op is sre.SUBPATTERN:
+        if op is sre.SUBPATTERN and not value[1] and not value[2]:
             return _alternatives(list(value[3]))
         if op is sre.BRANCH and _literals(solid[0]) is None:
             return [form for branch in value[1] for form in _alternatives(list(branch))]
@@ -251,16 +261,17 @@ def _zero_width(item: Any) -> bool:
     return item[0] in (sre.AT, sre.ASSERT, sre.ASSERT_NOT)
 
 
-def _parts(items: list[Any], flags: int) -> list[Part]:
+def _parts(items: list[Any], state: Any) -> list[Part]:
     out: list[Part] = []
+    flags = state.flags
     for item in items:
         op, value = item
         if _zero_width(item):
             continue
         if op is sre.SUBPATTERN and not value[1] and not value[2]:
-            out += _parts(list(value[3]), flags)
+            out += _parts(list(value[3]), state)
             continue
-        low, high = _width(item)
+        low, high = _width(item, state)
         single = _single(item, flags)
         if single is not None:
             out.append(Part(single, 1, 1, _literals(item), single))
@@ -272,8 +283,8 @@ def _parts(items: list[Any], flags: int) -> list[Part]:
     return out
 
 
-def _width(item: Any) -> tuple[int, int]:
-    holder = parser.SubPattern(parser.State(), [item])
+def _width(item: Any, state: Any) -> tuple[int, int]:
+    holder = parser.SubPattern(state, [item])  # the state knows how wide the groups are that it refers back to
     low, high = holder.getwidth()
     return int(low), int(high)
 

@@ -20,7 +20,7 @@ import hyperscan
 from scanner.model import DeadkeyError
 from scanner.ruleset.ruleset import Companion, Rule, Ruleset
 
-COMPILER = 3
+COMPILER = 4
 """Raise when what is compiled from the same rules changes."""
 MAGIC = b"deadkey-rules-1\n"
 KEEP = 6
@@ -96,9 +96,11 @@ def compiled(files: dict[str, bytes], digest: str, stem: Path | None) -> Ruleset
 
 def _write(stem: Path, ruleset: Ruleset, actions: dict[str, dict[str, Any]]) -> None:
     stem.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    header = json.dumps([[_plain(r) for r in ruleset.rules], ruleset.anchors], separators=(",", ":")).encode()
+    acting = json.dumps(actions).encode()
+    parts = [[_plain(r) for r in ruleset.rules], ruleset.anchors, zlib.crc32(acting)]
+    header = json.dumps(parts, separators=(",", ":")).encode()
     lead = MAGIC + len(header).to_bytes(8, "little") + zlib.crc32(header).to_bytes(4, "little")
-    _replace(stem.with_suffix(".actions.json"), json.dumps(actions).encode())
+    _replace(stem.with_suffix(".actions.json"), acting)
     _replace(stem.with_suffix(".bin"), lead + header + ruleset.database)
     old = sorted(stem.parent.glob("rules-*.bin"), key=lambda p: p.stat().st_mtime, reverse=True)[KEEP:]
     for path in old:
@@ -128,12 +130,15 @@ def _read(stem: Path, files: dict[str, bytes], digest: str) -> Ruleset:
     header = content[start : start + length]
     if zlib.crc32(header) != int.from_bytes(content[start - 4 : start], "little"):
         raise ValueError("torn")
-    rules, anchors = json.loads(header)
+    rules, anchors, acting = json.loads(header)
     database = content[start + length :]
 
     def load_actions() -> dict[str, dict[str, Any]]:
         try:
-            read: dict[str, dict[str, Any]] = json.loads(stem.with_suffix(".actions.json").read_bytes())
+            content = stem.with_suffix(".actions.json").read_bytes()
+            if zlib.crc32(content) != acting:
+                raise ValueError("torn")
+            read: dict[str, dict[str, Any]] = json.loads(content)
         except (OSError, ValueError):
             read = compiled(files, digest, stem)._actions
         return read

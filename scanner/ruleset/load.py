@@ -45,9 +45,13 @@ def read(name: str, content: bytes) -> RuleFile:
     if not isinstance(data, dict):
         raise RuleError(f"{name}: a rule file is a mapping with provider, home and rules")
     try:
-        return RuleFile.model_validate(data)
+        file = RuleFile.model_validate(data)
     except ValidationError as e:
         raise RuleError("\n".join(_fault(name, node, data, error) for error in e.errors())) from e
+    errors = [{"loc": where, "msg": problem, "type": "host"} for where, problem in file.astray()]
+    if errors:
+        raise RuleError("\n".join(_fault(name, node, data, error) for error in errors))
+    return file
 
 
 def _fault(name: str, node: Any, data: Any, error: Any) -> str:

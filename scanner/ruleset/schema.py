@@ -6,6 +6,7 @@ Only the loader and `rules` verbs import this module; a start with a warm cache 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -202,14 +203,17 @@ class RuleFile(Strict):
         host = urlsplit(self.home).hostname or ""
         return [".".join(host.split(".")[-2:])]
 
-    @model_validator(mode="after")
-    def asks_only_the_provider(self) -> RuleFile:
-        for rule in self.rules:
-            for part in (rule.verify, rule.revoke):
-                for request in part.requests() if part else []:
+    def astray(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Where a request may leave the provider's domains, and why."""
+        for number, rule in enumerate(self.rules):
+            for name, part in (("verify", rule.verify), ("revoke", rule.revoke)):
+                if part is None:
+                    continue
+                steps = [(("steps", n, "request"), step.request) for n, step in enumerate(part.steps)]
+                last = [(("request",), part.request)] if part.request else []
+                for where, request in (*steps, *last):
                     if problem := host_problem(request.url, self.allowed_domains()):
-                        raise ValueError(f"rule {rule.id}: {problem}")
-        return self
+                        yield ("rules", number, name, *where, "url"), problem
 
 
 SELF_HOSTED = re.compile(r"^\{\{\s*endpoint\b[^{}]*\}\}")
