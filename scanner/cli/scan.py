@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -78,6 +79,8 @@ def git(
         from scanner.sources.git.selected import SelectedSource
 
         source = SelectedSource.open(repository, ranges, branches, since)
+        if engine != "pack":
+            source = replace(source, many=sys.maxsize)
     elif since_last:
         from scanner.sources.git.state import SinceSource
 

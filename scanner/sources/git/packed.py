@@ -168,8 +168,9 @@ class PackedSource:
         for pack in self.store.packs:
             if pack.flaw:
                 yield Skip(pack.path, f"{pack.flaw}; run `git fsck`")
-            if number := len(pack.circular()):
-                yield Skip(pack.path, "holds deltas that go round in a circle", number)
+            if len(circle := pack.circular()):
+                shown = ", ".join(pack.oid(n) for n in circle[:5].tolist()) + (", …" if len(circle) > 5 else "")
+                yield Skip(pack.path, f"holds deltas that go round in a circle ({shown})", len(circle))
 
     def _asked(self, entries: Iterable[Entry]) -> Iterator[Chunk | Skip]:
         """Objects as git reads them, of what kind and size they may be."""

@@ -7,8 +7,9 @@ say whether a selected commit brought it in, and whether it still stands: the ve
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,7 +37,8 @@ class SomeObjects:
 
     repository: Repository
     entries: tuple[Entry, ...]
-    commits: tuple[str, ...]
+    commits: tuple[str, ...] | None
+    """None: all."""
     skips: tuple[Skip, ...] = ()
     only: frozenset[str] | None = None
     kind: str = "git"
@@ -48,8 +50,12 @@ class SomeObjects:
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         return contents(self.repository, list(item.payload))
 
-    def resolve(self, sightings: Sequence[Sighting], _share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
         """Sightings by object to sightings by commit and path."""
+        if self.commits is None:
+            from scanner.sources.git.packed import PackedSource
+
+            return PackedSource.open(self.repository).resolve(sightings, share)
         wanted = {s.location.blob for s in sightings if s.location.blob}
         if self.only is not None:
             wanted &= self.only
@@ -67,11 +73,18 @@ class SelectedSource:
     commits: tuple[str, ...]
     entries: tuple[Entry, ...]
     skips: tuple[Skip, ...] = ()
+    many: int = 20_000
+    """From this many objects on, all packs are walked, which is faster, and what was not selected is left out then."""
     kind: str = "git"
 
     @classmethod
     def open(
-        cls, repository: Repository, ranges: Sequence[str] = (), branches: Sequence[str] = (), since: str | None = None
+        cls,
+        repository: Repository,
+        ranges: Sequence[str] = (),
+        branches: Sequence[str] = (),
+        since: str | None = None,
+        many: int = 20_000,
     ) -> SelectedSource:
         """Ranges and branches add up, all history where neither is given; `since` narrows them.
 
@@ -88,8 +101,10 @@ class SelectedSource:
             )
         gone = [oid[1:] for oid in objects if oid.startswith("?")]
         chosen = list(commits)
-        objects.update(dict.fromkeys(_tags(repository, set(chosen))))
+        tags = set(_tags(repository, commits.keys()))
+        objects.update(dict.fromkeys(tags))
         entries, absent = entries_of(repository, [oid for oid in objects if not oid.startswith("?")])
+        entries = [e for e in entries if e.kind != "tag" or e.oid in tags]
         if since is not None:
             # git lists whole trees of the first commits after a date
             brought = _brought(repository, chosen)
@@ -100,7 +115,7 @@ class SelectedSource:
             skips.append(
                 Skip(repository.path, f"objects are missing, as in a partial clone ({shown})", len(gone + absent))
             )
-        return cls(repository, tuple(chosen), tuple(entries), tuple(skips))
+        return cls(repository, tuple(chosen), tuple(entries), tuple(skips), many)
 
     def items(self) -> Iterator[Item | Skip]:
         yield from self.skips
@@ -111,20 +126,47 @@ class SelectedSource:
 
     def revisit(self, _rules: str, survey: Survey, _share: Share = alone) -> Source:
         """What is to be read for the report, after a first look."""
-        sightings, skips = survey(self)
+        sightings, skips = self._surveyed(survey)
         found = {s.location.blob or s.location.commit for s in sightings}
         blobs = frozenset(s.location.blob for s in sightings if s.location.blob)
         beside: set[str] = set()
         paths: set[str] = set()
+        touched: dict[str, None] = {}
         for change in provenance.changes(self.repository, list(self.commits), blobs) if blobs else ():
             if isinstance(change, provenance.Change):
                 beside.update(change.old)
                 paths.add(change.path)
+                touched[change.commit] = None
+            elif oid := named(change):
+                touched[oid] = None  # so that the report will name it
+            else:
+                skips.append(change)
         for standing in provenance.at_tips(self.repository, paths).values():
             beside.update(standing)
         more, _ = entries_of(self.repository, sorted(b for b in beside - found if b.strip("0")))
         entries = [e for e in self.entries if e.oid in found] + [e for e in more if e.kind == "blob"]
-        return SomeObjects(self.repository, tuple(entries), self.commits, tuple(skips), blobs)
+        return SomeObjects(self.repository, tuple(entries), tuple(touched), tuple(skips), blobs)
+
+    def _surveyed(self, survey: Survey) -> tuple[list[Sighting], list[Skip]]:
+        if len(self.entries) < self.many:
+            return survey(self)
+        from scanner.sources.git.packed import PackedSource
+
+        chosen = {e.oid for e in self.entries}
+        sightings, skips = survey(PackedSource.open(self.repository))
+        return (
+            [s for s in sightings if (s.location.blob or s.location.commit) in chosen],
+            [*self.skips, *(skip for skip in skips if (oid := named(skip)) is None or oid in chosen)],
+        )
+
+
+_OID = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
+
+
+def named(skip: Skip) -> str | None:
+    """The id of the object that was skipped, if it was one."""
+    found = None if skip.path.endswith(".pack") else _OID.search(skip.path)
+    return found[0] if found else None
 
 
 def slices(entries: Iterable[Entry]) -> Iterator[Item]:
@@ -184,7 +226,7 @@ def _listed(repository: Repository, *arguments: str) -> list[str]:
     return repository.ask("rev-list", *arguments, "--").decode().split()
 
 
-def _tags(repository: Repository, commits: set[str]) -> Iterator[str]:
+def _tags(repository: Repository, commits: Set[str]) -> Iterator[str]:
     """The annotated tags of some commits."""
     out = repository.ask("for-each-ref", "--format=%(objecttype) %(objectname) %(*objectname)", "refs/tags")
     for line in out.decode().splitlines():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -24,18 +23,20 @@ from scanner.sources.git.selected import SomeObjects, Survey, entries_of
 from scanner.sources.interface import Item, Share, Source, alone
 
 MAGIC = b"deadkey-state-1\n"
-_OID = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
 
 
 class Listing(NamedTuple):
-    """What lies in an object store: packs with their sizes, loose objects by folder, and what hides parents of commits."""
+    """What lies in an object store: packs with their sizes and indexes, and loose objects."""
 
     folders: tuple[Path, ...]
     oid_size: int
     packs: dict[str, int]
     indexes: dict[str, Path]
     loose: dict[str, Path]
-    basis: str
+    whole: bool
+    """Whether every alternate is there."""
+    cut: bool
+    """Whether commits have other parents than they say, as in a shallow clone."""
 
     @property
     def name(self) -> str:
@@ -48,7 +49,6 @@ class Memory(NamedTuple):
 
     packs: dict[str, int]
     loose: frozenset[str]
-    basis: str
     found: list[str]
     commits: list[str]
     skipped: bool
@@ -58,7 +58,7 @@ class Memory(NamedTuple):
 
     def same(self, now: Listing) -> bool:
         """Whether nothing has come to the store, and nothing gone."""
-        return self.packs == now.packs and self.loose == frozenset(now.loose) and self.basis == now.basis
+        return self.packs == now.packs and self.loose == frozenset(now.loose)
 
 
 def listing(repository: Repository) -> Listing:
@@ -67,7 +67,8 @@ def listing(repository: Repository) -> Listing:
 
     answer = os.fsdecode(repository.ask("rev-parse", "--show-object-format", "--git-path", "objects"))
     algorithm, _, path = answer.rstrip("\n").partition("\n")
-    folders = tuple(_folders(Path(repository.path, path)))
+    unknown: list[str] = []
+    folders = tuple(_folders(Path(repository.path, path), unknown))
     if not folders:
         raise DeadkeyError(f"{repository.path}: it has no object store")
     indexes = {index.name: index for folder in folders for index in sorted((folder / "pack").glob("*.idx"))}
@@ -78,13 +79,8 @@ def listing(repository: Repository) -> Listing:
         except OSError:
             packs[name] = -1
     single = {oid: place for folder in folders for oid, place in loose(folder)}
-    basis = hashlib.blake2b(digest_size=16)
-    for name in ("shallow", "info/grafts"):
-        try:
-            basis.update((folders[0].parent / name).read_bytes())
-        except OSError:
-            basis.update(b"\0")
-    return Listing(folders, 32 if algorithm == "sha256" else 20, packs, indexes, single, basis.hexdigest())
+    cut = any((folders[0].parent / name).exists() for name in ("shallow", "info/grafts"))
+    return Listing(folders, 32 if algorithm == "sha256" else 20, packs, indexes, single, not unknown, cut)
 
 
 @dataclass(frozen=True)
@@ -116,29 +112,25 @@ class SinceSource:
         memory, trouble = read(file, key, now.oid_size)
         if trouble:
             self.say(f"{file}: {trouble}; everything is looked at")
-        if memory and not memory.skipped and memory.same(now):
-            return _objects(self.repository, memory.found, memory.commits)
+        if memory and not memory.skipped and now.whole and memory.same(now):
+            return self._objects(now, memory.found, memory.commits)
         from scanner.sources.git import fresh
+        from scanner.sources.git.packed import PackedSource
 
         news = fresh.look(self.repository, now, memory, survey, share, self.plain)
+        if news is None:
+            return PackedSource.open(self.repository, self.plain)
         if news.memory and not (trouble == FOREIGN and self.file):
             try:
                 write(file, key, now.oid_size, news.memory)
             except OSError as e:
                 self.say(f"{file}: cannot be written: {e.strerror}; the next scan looks at everything again")
-        return _objects(self.repository, news.found, news.commits, news.skips)
+        return self._objects(now, news.found, news.commits, news.skips)
 
-
-def _objects(repository: Repository, found: list[str], commits: list[str], skips: tuple[Skip, ...] = ()) -> Source:
-    entries, absent = entries_of(repository, found)
-    gone = tuple(Skip(f"object {oid}", "is missing from the repository") for oid in absent)
-    return SomeObjects(repository, tuple(entries), tuple(commits), (*skips, *gone))
-
-
-def named(skip: Skip) -> str | None:
-    """The id of the object that was skipped, if it was one."""
-    found = _OID.search(skip.path)
-    return found[0] if found else None
+    def _objects(self, now: Listing, found: list[str], commits: list[str], skips: tuple[Skip, ...] = ()) -> Source:
+        entries, absent = entries_of(self.repository, found)
+        gone = tuple(Skip(f"object {oid}", "is missing from the repository") for oid in absent)
+        return SomeObjects(self.repository, tuple(entries), None if now.cut else tuple(commits), (*skips, *gone))
 
 
 FOREIGN = "is no state file of deadkey"
@@ -173,7 +165,6 @@ def read(file: Path, key: str, oid_size: int) -> tuple[Memory | None, str]:
             Memory(
                 head["packs"],
                 frozenset(loose[at : at + width] for at in range(0, len(loose), width)),
-                head["basis"],
                 head["found"],
                 head["commits"],
                 head["skipped"],
@@ -193,7 +184,6 @@ def write(file: Path, key: str, oid_size: int, memory: Memory) -> None:
     head = {
         "key": key,
         "packs": memory.packs,
-        "basis": memory.basis,
         "found": memory.found,
         "commits": memory.commits,
         "skipped": memory.skipped,

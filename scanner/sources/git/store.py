@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scanner.model import printable
 from scanner.sources.git.pack import Pack, UnknownPack, open_pack
 from scanner.sources.git.run import Repository
 
@@ -18,7 +19,7 @@ _LOOSE = re.compile(r"[0-9a-f]{2}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Opened packs, folders that hold loose objects, and packs that only git can read."""
+    """Opened packs, folders that hold loose objects, and, in words, what only git can read, if anyone."""
 
     packs: tuple[Pack, ...]
     folders: tuple[Path, ...]
@@ -32,9 +33,9 @@ def open_store(repository: Repository) -> Store:
     )
     algorithm, _, path = answer.rstrip("\n").partition("\n")
     oid_size = 32 if algorithm == "sha256" else 20
-    folders = tuple(_folders(Path(repository.path, path)))
-    packs: list[Pack] = []
     unknown: list[str] = []
+    folders = tuple(_folders(Path(repository.path, path), unknown))
+    packs: list[Pack] = []
     for folder in folders:
         for index in sorted((folder / "pack").glob("*.idx")):
             try:
@@ -44,13 +45,22 @@ def open_store(repository: Repository) -> Store:
     return Store(tuple(packs), folders, tuple(unknown))
 
 
-def _folders(first: Path) -> Iterator[Path]:
+def _folders(first: Path, unknown: list[str] | None = None) -> Iterator[Path]:
+    """The folder and its alternates; what cannot be opened is added to `unknown`."""
     seen: set[str] = set()
     queue = [(first, 0)]
     while queue:
         folder, depth = queue.pop(0)
-        real = os.path.realpath(folder)
-        if real in seen or not folder.is_dir():
+        try:
+            real = os.path.realpath(folder, strict=True)
+            there = os.path.isdir(real)
+        except (OSError, ValueError):  # a name with a zero byte in it
+            there = False
+        if not there:
+            if depth and unknown is not None:
+                unknown.append(f"alternate {printable(os.fsencode(folder))}: is no folder")
+            continue
+        if real in seen:
             continue
         seen.add(real)
         yield folder

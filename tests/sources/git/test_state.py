@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import pickle
 import random
 import shutil
 import stat
@@ -16,13 +17,14 @@ import pytest
 from click.testing import CliRunner
 
 from scanner import pipeline
-from scanner.cli.scan import command
+from scanner.cli.main import command
 from scanner.model import Report
 from scanner.pipeline import Options
 from scanner.ruleset.ruleset import Ruleset
 from scanner.sources.git.packed import PackedSource
 from scanner.sources.git.run import open_repository
 from scanner.sources.git.state import SinceSource
+from scanner.sources.interface import Item, Source
 from tests.cli.parts import scan as reported
 from tests.conftest import GitRepo
 
@@ -389,6 +391,24 @@ def test_a_shallow_clone_that_is_deepened(
     assert [x[1] for x in clone.found(token("stays"))] == [repo.git("rev-list", "--max-parents=0", "main")]
 
 
+def test_a_clone_that_is_made_shallow(
+    watched: Watched, token: Token, tmp_path: Path, new_repo: Callable[[str], GitRepo]
+) -> None:
+    repo = watched.repo
+    repo.write("later", token("later"))
+    tip = repo.commit()
+    repo.git("clone", "-q", f"file://{repo.path}", str(tmp_path / "clone"))
+    clone = Watched(new_repo("clone"), watched.ruleset, tmp_path / "other")
+    clone.check()
+    clone.repo.git("fetch", "-q", "--depth=1")
+    clone.check()
+    clone.repo.git("tag", "-d", "v1")
+    clone.repo.git("reflog", "expire", "--expire=now", "--all")
+    clone.repo.git("gc", "-q", "--prune=now")
+    assert [x[1] for x in clone.found(token("stays"))] == [tip]
+    assert [x[1] for x in clone.found(token("later"))] == [tip]
+
+
 def test_a_store_with_alternates_and_one_with_long_ids(
     watched: Watched, token: Token, tmp_path: Path, new_repo: Callable[[str], GitRepo]
 ) -> None:
@@ -408,6 +428,38 @@ def test_a_store_with_alternates_and_one_with_long_ids(
     second = wide.repo.commit()
     wide.repo.git("gc", "-q")
     assert wide.found(token("wider")) == [("b", second, True)]
+
+
+def test_an_alternate_that_went_away_is_told_each_time(
+    watched: Watched, tmp_path: Path, new_repo: Callable[[str], GitRepo]
+) -> None:
+    watched.repo.git("clone", "-q", "--shared", str(watched.path), str(tmp_path / "shared"))
+    clone = Watched(new_repo("shared"), watched.ruleset, tmp_path / "other")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with (clone.path / ".git/objects/info/alternates").open("a") as out:
+        out.write(f"{empty}\n")
+    clone.check()
+    empty.rmdir()
+    assert [s for s in clone.check().report.skipped if str(empty) in s.reason]
+
+
+def test_a_damaged_pack_is_told_each_time_and_what_it_holds_is_found(watched: Watched, token: Token) -> None:
+    repo = watched.repo
+    repo.git("repack", "-adq")
+    watched.check()
+    repo.write("more", token("more"))
+    repo.commit()
+    repo.git("repack", "-adq")
+    (pack,) = (repo.path / ".git/objects/pack").glob("*.pack")
+    content = pack.read_bytes()
+    pack.chmod(0o644)
+    pack.write_bytes(content[:8] + bytes([content[8] ^ 1]) + content[9:])
+    for _ in range(2):
+        assert [s for s in watched.check().report.skipped if "damaged" in s.reason]
+    pack.write_bytes(content)
+    assert watched.check().report.skipped == ()
+    assert watched.found(token("more"))
 
 
 def test_an_empty_repository(repo: GitRepo, ruleset: Ruleset, tmp_path: Path, token: Token) -> None:
@@ -450,6 +502,28 @@ def test_the_command_line(repo: GitRepo, token: Token, clean_user: Path, tmp_pat
     ],
 )
 def test_options_that_do_not_go_together(repo: GitRepo, wrong: tuple[str, ...]) -> None:
-    done = CliRunner().invoke(command, ["git", str(repo.path), *wrong])
+    done = CliRunner().invoke(command, ["scan", "git", str(repo.path), *wrong])
     assert done.exit_code == 2
     assert "--since-last" in done.output
+
+
+def test_workers_that_are_started_afresh_read_the_same(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, token: Token
+) -> None:
+    """As where processes cannot be forked safely: sources and items travel to them."""
+    watched.repo.git("repack", "-adq")
+    watched.check()
+    for number in range(40):
+        watched.repo.write(f"f{number}", b"%d " % number + token(str(number)))
+    watched.repo.commit()
+    watched.repo.git("repack", "-dq")
+    plain = pipeline.Scanner.item
+
+    def travelled(self: pipeline.Scanner, source: Source, item: Item) -> pipeline.Found:
+        return plain(self, pickle.loads(pickle.dumps(source)), pickle.loads(pickle.dumps(item)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.Scanner, "item", travelled)
+        again = watched.since()
+    assert again.report.findings == watched.full().findings
+    assert len(again.report.findings) == 45

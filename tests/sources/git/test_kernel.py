@@ -1,0 +1,253 @@
+"""The compiled kernel and its plain twin agree with each other, with a simple reading of deltas, and with git."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.sources.git import chains, kernel_py
+from scanner.sources.git.kernel_py import BadDelta
+from scanner.sources.git.pack import BLOB, ROOT, open_pack
+from tests.sources.git import repositories
+from tests.sources.git.repositories import copy, number
+
+LIMIT = 1 << 20
+SEEDS = st.integers(0, 2**32 - 1)
+REACHES = st.tuples(st.integers(0, 600), st.integers(0, 600), st.integers(0, 300))
+relaxed = settings(deadline=None, max_examples=150)
+costly = settings(deadline=None, max_examples=50)
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def kernel(request: pytest.FixtureRequest) -> Any:
+    """Each twin; where no compiler was at hand there is one."""
+    return chains.compiled if request.param == "compiled" else kernel_py
+
+
+def outcome(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except BadDelta as e:
+        return f"refused: {e}"
+
+
+def simple(base: bytes, patch: bytes) -> bytes:
+    """gitformat-pack(5), read as it stands there, for a right delta."""
+    at = 0
+
+    def size() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = patch[at]
+            at += 1
+            value += (byte % 128) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    assert size() == len(base)
+    wanted = size()
+    out = b""
+    while at < len(patch):
+        instruction = patch[at]
+        at += 1
+        if instruction < 128:
+            out += patch[at : at + instruction]
+            at += instruction
+            continue
+        fields = []
+        for bit in range(7):
+            fields.append(patch[at] if instruction >> bit & 1 else 0)
+            at += instruction >> bit & 1
+        start, length = int.from_bytes(fields[:4], "little"), int.from_bytes(fields[4:], "little")
+        out += base[start : start + (length or 0x10000)]
+    assert len(out) == wanted
+    return out
+
+
+def pair(seed: int) -> tuple[bytes, bytes, bytes]:
+    """A base, a target, and a delta from one to the other."""
+    rng = Random(seed)
+    texts = repositories.versions(repositories.steps(rng, rng.randint(2, 4)))
+    base, target = rng.choice(texts), texts[-1]
+    return base, target, repositories.delta(base, target, rng)
+
+
+@costly
+@given(seed=SEEDS, reach=REACHES)
+def test_right_deltas_are_applied(seed: int, reach: tuple[int, int, int]) -> None:
+    base, target, patch = pair(seed)
+    compiled = chains.compiled.apply(base, patch, *reach, LIMIT, True)
+    assert compiled == kernel_py.apply(base, patch, *reach, LIMIT, True)
+    assert compiled[0] == target == simple(base, patch)
+    for at, start, length in compiled[1]:
+        assert target[at : at + length] == base[start : start + length]
+    without = chains.compiled.apply(base, patch, *reach, LIMIT, False)
+    assert without == kernel_py.apply(base, patch, *reach, LIMIT, False) == (target, None, compiled[2])
+
+
+@relaxed
+@given(seed=SEEDS, flips=st.integers(1, 4), reach=REACHES)
+def test_damaged_deltas_are_read_or_refused_alike(seed: int, flips: int, reach: tuple[int, int, int]) -> None:
+    base, _, patch = pair(seed)
+    rng = Random(seed)
+    for _ in range(20):
+        bad = bytearray(patch)
+        for _ in range(flips):
+            at = rng.randrange(len(bad)) if rng.randrange(3) else rng.randrange(min(12, len(bad)))
+            change = rng.randrange(4)
+            if change == 0:
+                bad[at] ^= 1 << rng.randrange(8)
+            elif change == 1:
+                del bad[at : at + rng.choice((1, 5))]
+            elif change == 2:
+                bad.insert(at, rng.choice((0, 0x80, 0xFF, rng.randrange(256))))
+            else:
+                del bad[at:]
+            bad = bad or bytearray(b"\0")
+        given = (base, bytes(bad), *reach, LIMIT, True)
+        assert outcome(chains.compiled.apply, *given) == outcome(kernel_py.apply, *given)
+
+
+@relaxed
+@given(base=st.binary(max_size=200), patch=st.binary(max_size=60), limit=st.integers(0, 400), sized=st.booleans())
+def test_bytes_that_are_no_delta_are_refused_alike(base: bytes, patch: bytes, limit: int, sized: bool) -> None:
+    if sized:
+        patch = number(len(base)) + patch
+    given = (base, patch, 7, 5, 3, limit, True)
+    assert outcome(chains.compiled.apply, *given) == outcome(kernel_py.apply, *given)
+
+
+TEN = b"0123456789"
+REFUSED = {
+    "no sizes": b"",
+    "one size": number(10),
+    "a size without an end": b"\x80" * 12,
+    "another base": number(11) + number(1) + b"\x01x",
+    "beyond its limit": number(10) + number(LIMIT + 1) + b"\x01x",
+    "a size beyond all memory": number(10) + b"\xff" * 8 + b"\x3f",
+    "an unknown operation": number(10) + number(1) + b"\0",
+    "an insertion cut short": number(10) + number(5) + b"\x05abc",
+    "a copy cut short": number(10) + number(5) + b"\x91\x00",
+    "a copy from beyond": number(10) + number(5) + copy(6, 5),
+    "a copy from far beyond": number(10) + number(5) + copy(0xFFFFFFFF, 0xFFFFFF),
+    "a long copy": number(10) + number(5) + copy(0, 10),
+    "a copy of none, which is 65,536": number(10) + number(5) + b"\x80",
+    "a long insertion": number(10) + number(2) + b"\x03abc",
+    "less than it says": number(10) + number(9) + copy(0, 5),
+    "nothing": number(10) + number(9),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_with_a_delta_is_noticed(kernel: Any, name: str) -> None:
+    with pytest.raises(BadDelta):
+        kernel.apply(TEN, REFUSED[name], 7, 5, 3, LIMIT, True)
+
+
+def test_a_copy_of_65536_bytes(kernel: Any) -> None:
+    base = Random(1).randbytes(70_000)
+    patch = number(len(base)) + number(0x10001) + copy(3, 0x10000) + b"\x01x"
+    assert kernel.apply(base, patch, 1, 1, 1, LIMIT, True) == (
+        base[3 : 3 + 0x10000] + b"x",
+        [(0, 3, 0x10000)],
+        [(0, 1), (0xFFFF, 0x10001)],
+    )
+
+
+def test_neighbouring_copies_are_one(kernel: Any) -> None:
+    patch = number(10) + number(10) + copy(0, 4) + copy(4, 6)
+    assert kernel.apply(TEN, patch, 3, 3, 3, LIMIT, True) == (TEN, [(0, 0, 10)], [])
+
+
+@relaxed
+@given(
+    target=st.binary(max_size=400),
+    windows=st.lists(st.tuples(st.integers(0, 450), st.integers(0, 450)), max_size=5),
+    lead=st.integers(0, 60),
+)
+def test_windows_are_gathered_alike(target: bytes, windows: list[tuple[int, int]], lead: int) -> None:
+    text, places = chains.compiled.gather(target, windows, lead)
+    assert (text, places) == kernel_py.gather(target, windows, lead)
+    if places is None:
+        assert text == target
+        return
+    stops = [at for at, _ in places[1:]] + [len(text)] * bool(places)
+    for (at, place), stop in zip(places, stops, strict=True):
+        assert text[at : stop - 1] == target[place : place + stop - 1 - at]
+        assert text[stop - 1 : stop] == b"\n"
+    gathered = {place + i for (at, place), stop in zip(places, stops, strict=True) for i in range(stop - 1 - at)}
+    for low, high in windows:
+        assert set(range(max(0, low - lead), min(high, len(target)))) <= gathered
+
+
+@costly
+@given(seed=SEEDS, reach=REACHES)
+def test_outside_of_the_windows_all_that_counts_was_copied(seed: int, reach: tuple[int, int, int]) -> None:
+    """The bytes from e - back to e + forward stand in one copied run, or are cut short at an end of base and target alike."""
+    base, target, patch = pair(seed)
+    back, forward, lead = reach
+    _, copies, windows = chains.compiled.apply(base, patch, back, forward, lead, LIMIT, True)
+    assert windows == sorted(windows)
+    inside = {e for low, high in windows for e in range(low, high + 1)}
+    for end in range(1, len(target) + 1):
+        if end in inside:
+            continue
+        runs = [(at, start, length) for at, start, length in copies if at < end <= at + length]
+        assert len(runs) == 1, end
+        at, start, length = runs[0]
+        assert at <= end - back or at == start == 0, end
+        stop = at + length
+        assert end + forward <= stop or (stop == len(target) and start + length == len(base)), end
+
+
+def test_gits_own_deltas(kernel: Any, tmp_path: Path) -> None:
+    """Every chain of a pack that git made gives what `git cat-file` gives."""
+    rng = Random(4)
+    texts = repositories.versions(repositories.steps(rng, 30))
+    path = repositories.imported(tmp_path / "repo", texts, rng, algorithm="sha1", loose=False, depth=0)
+    everything = "".join(f"{repositories.oid_of(BLOB, t).hex()}\n" for t in texts)
+    (tmp_path / "all").mkdir()
+    options = ("--window=40", "--depth=40", "--no-reuse-delta")
+    repositories.git(path, "pack-objects", "-q", *options, str(tmp_path / "all/pack"), data=everything.encode())
+    (index,) = (tmp_path / "all").glob("*.idx")
+    pack = open_pack(index, 20)
+    deltas = 0
+    for place in range(len(pack.kinds)):
+        chain = []
+        at = place
+        while at != ROOT:
+            chain.append(zlib.decompress(pack.data[int(pack.starts[at]) : int(pack.ends[at])]))
+            at = int(pack.parents[at])
+        data = chain.pop()
+        deltas += len(chain)
+        while chain:
+            data = kernel.apply(data, chain.pop(), 9, 9, 9, LIMIT, False)[0]
+        assert repositories.oid_of(BLOB, data).hex() == pack.oid(place)
+        assert data in texts
+    assert deltas > 10
+
+
+def test_without_the_compiled_kernel_the_plain_one_is_used() -> None:
+    """In a process of its own that cannot import it."""
+    program = (
+        "import sys; sys.modules['scanner.sources.git._kernel'] = None\n"
+        "from scanner.sources.git import chains, kernel_py\n"
+        "assert chains.compiled is kernel_py\n"
+    )
+    root = str(Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": root}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
