@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from scanner.cli.drill import command
+from scanner.cli.main import command
 from scanner.drill.issuer import Issuer
 from tests.conftest import deadkey
 
@@ -50,7 +50,7 @@ def test_the_timeline_for_people(tmp_path: Path) -> None:
 
 
 def drill(*arguments: str) -> Result:
-    return CliRunner().invoke(command, list(arguments))
+    return CliRunner().invoke(command, ["drill", *arguments])
 
 
 @pytest.mark.usefixtures("patient")

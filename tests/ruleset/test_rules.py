@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from scanner.cli.rules import command
+from scanner.cli.main import command
 from scanner.detect.checksums import CHECKSUMS
 from scanner.model import LEVELS
 from scanner.ruleset.ruleset import Ruleset
@@ -15,7 +15,7 @@ from tests.conftest import deadkey
 
 
 def test_the_shipped_rules_have_no_fault() -> None:
-    done = CliRunner().invoke(command, ["check"])
+    done = CliRunner().invoke(command, ["rules", "check"])
     assert done.stderr == ""
     assert done.exit_code == 0
     count, faults = done.stdout.removesuffix("\n").split(", ")
@@ -48,15 +48,15 @@ def test_the_list_says_what_each_rule_can_do() -> None:
 
 
 def test_the_table_lists_the_same_rules() -> None:
-    rows = json.loads(CliRunner().invoke(command, ["list", "--format", "json"]).stdout)
-    table = CliRunner().invoke(command, ["list"]).stdout
+    rows = json.loads(CliRunner().invoke(command, ["rules", "list", "--format", "json"]).stdout)
+    table = CliRunner().invoke(command, ["rules", "list"]).stdout
     words = table.split()
     assert [row["id"] for row in rows if row["id"] not in words] == []
     assert f"{len(rows)} rules of {len({row['provider'] for row in rows})} providers" in table
 
 
 def test_a_rule_is_shown_as_it_is_written() -> None:
-    done = CliRunner().invoke(command, ["show", "github-pat"])
+    done = CliRunner().invoke(command, ["rules", "show", "github-pat"])
     assert done.exit_code == 0
     assert "pattern: \\bghp_[0-9A-Za-z]{36}\\b" in done.stdout
     assert "provider: GitHub" in done.stdout
@@ -66,7 +66,7 @@ def test_a_rule_is_shown_as_it_is_written() -> None:
 
 
 def test_the_schema_is_one() -> None:
-    schema = json.loads(CliRunner().invoke(command, ["schema"]).stdout)
+    schema = json.loads(CliRunner().invoke(command, ["rules", "schema"]).stdout)
     assert schema["properties"].keys() == {"provider", "home", "domains", "rules"}
     assert schema["additionalProperties"] is False
 
