@@ -2,7 +2,7 @@
 """Applying a delta and naming what it may have changed: the compiled twin of `kernel_py`, which documents it."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 from scanner.sources.git.kernel_py import BadDelta
 
@@ -146,55 +146,108 @@ def gather(bytes target not None, list windows not None, Py_ssize_t lead):
     return text, places
 
 
-def fresh_entries(bytes tree not None, list windows not None, Py_ssize_t oid_size):
-    cdef const unsigned char *data = <const unsigned char *> PyBytes_AS_STRING(tree)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(tree)
-    cdef Py_ssize_t at = 0, end, stop, low = 0, high = -1, which = 0
-    cdef Py_ssize_t count = len(windows)
-    cdef Py_ssize_t folders_size = 0, others_size = 0
-    cdef bytes folders, others
-    cdef unsigned char *folder
-    cdef unsigned char *other
-    # an entry is at least a digit, a blank, a name's byte, a zero and the id: so many can there be
-    cdef Py_ssize_t most = (size // (oid_size + 4) + 1) * 8
-    folders = PyBytes_FromStringAndSize(NULL, most)
-    others = PyBytes_FromStringAndSize(NULL, most)
-    folder = <unsigned char *> PyBytes_AS_STRING(folders)
-    other = <unsigned char *> PyBytes_AS_STRING(others)
-    if which < count:
-        low, high = windows[which]
-    while at < size:
-        stop = _entry(data, size, at, oid_size)
-        while which < count and high <= at:
-            which += 1
-            if which < count:
-                low, high = windows[which]
-        if which < count and low < stop:
-            if (data[at] == 0x34 and data[at + 1] == 0x30) or (data[at] == 0x30 and data[at + 1] == 0x34):
-                memcpy(folder + folders_size, data + stop - oid_size, 8)
-                folders_size += 8
-            else:
-                memcpy(other + others_size, data + stop - oid_size, 8)
-                others_size += 8
+cdef struct Entry:
+    Py_ssize_t name, size, stop  # where its name begins, the name's bytes, where the entry stops
+    bint folder
+
+
+def changed_entries(bytes base not None, bytes target not None, Py_ssize_t oid_size, set wanted not None,
+                    dict names not None, list codes not None, list oids not None):
+    cdef const unsigned char *a = <const unsigned char *> PyBytes_AS_STRING(base)
+    cdef const unsigned char *b = <const unsigned char *> PyBytes_AS_STRING(target)
+    cdef Py_ssize_t a_size = PyBytes_GET_SIZE(base), b_size = PyBytes_GET_SIZE(target)
+    cdef Py_ssize_t both = a_size if a_size < b_size else b_size
+    cdef Py_ssize_t head = 0, tail = 0, old, new, at = 0, stop
+    cdef Entry left, right
+    cdef bint has_left = False, has_right = False
+    cdef int order
+
+    while both - head >= 8 and memcmp(a + head, b + head, 8) == 0:
+        head += 8
+    while head < both and a[head] == b[head]:
+        head += 1
+    while both - tail >= 8 and memcmp(a + a_size - tail - 8, b + b_size - tail - 8, 8) == 0:
+        tail += 8
+    while tail < both and a[a_size - tail - 1] == b[b_size - tail - 1]:
+        tail += 1
+    while at < b_size:
+        stop = _entry(b, b_size, at, oid_size)
+        if stop > head:
+            break
         at = stop
-    return folders[:folders_size], others[:others_size]
+    old = new = at
+    while True:
+        if not has_left and old < a_size:
+            _parse(a, a_size, old, oid_size, &left)
+            has_left = True
+        if not has_right and new < b_size:
+            _parse(b, b_size, new, oid_size, &right)
+            has_right = True
+        if not has_left and not has_right:
+            return
+        if has_left and has_right:
+            order = _order(a, &left, b, &right)
+        else:
+            order = -1 if has_left else 1
+        if order == 0:
+            if memcmp(a + left.stop - oid_size, b + right.stop - oid_size, oid_size) != 0:
+                _tell(base, a, &left, oid_size, 1, wanted, names, codes, oids)
+                _tell(target, b, &right, oid_size, 0, wanted, names, codes, oids)
+            old = left.stop
+            new = right.stop
+            has_left = has_right = False
+            if a_size - old == b_size - new and a_size - old <= tail:
+                return
+        elif order < 0:
+            _tell(base, a, &left, oid_size, 1, wanted, names, codes, oids)
+            old = left.stop
+            has_left = False
+        else:
+            _tell(target, b, &right, oid_size, 0, wanted, names, codes, oids)
+            new = right.stop
+            has_right = False
 
 
-def find_entries(bytes tree not None, Py_ssize_t oid_size, set wanted not None):
-    cdef const unsigned char *data = <const unsigned char *> PyBytes_AS_STRING(tree)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(tree)
-    cdef Py_ssize_t at = 0, stop
+cdef int _parse(const unsigned char *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t oid_size,
+                Entry *out) except -1:
     cdef const unsigned char *space
-    cdef list out = []
-    cdef bytes oid
-    while at < size:
-        stop = _entry(data, size, at, oid_size)
-        oid = PyBytes_FromStringAndSize(<char *> data + stop - oid_size, oid_size)
-        if oid in wanted:
-            space = <const unsigned char *> memchr(data + at, 0x20, stop - at)
-            out.append((tree[space - data + 1:stop - oid_size - 1], oid))
-        at = stop
-    return out
+    out.stop = _entry(data, size, at, oid_size)
+    space = <const unsigned char *> memchr(data + at, 0x20, out.stop - at)
+    out.name = space - data + 1
+    out.size = out.stop - oid_size - 1 - out.name
+    out.folder = (data[at] == 0x34 and data[at + 1] == 0x30) or (data[at] == 0x30 and data[at + 1] == 0x34)
+    return 0
+
+
+cdef int _order(const unsigned char *a, const Entry *left, const unsigned char *b, const Entry *right) noexcept:
+    """As git sorts: a folder's name as if a slash followed it."""
+    cdef Py_ssize_t left_size = left.size + left.folder, right_size = right.size + right.folder
+    cdef Py_ssize_t both = left.size if left.size < right.size else right.size
+    cdef int order = memcmp(a + left.name, b + right.name, both)
+    cdef int x, y
+    if order:
+        return order
+    # one is the other's beginning, and what follows is a byte, a folder's slash, or nothing
+    while both < left_size and both < right_size:
+        x = a[left.name + both] if both < left.size else 0x2f
+        y = b[right.name + both] if both < right.size else 0x2f
+        if x != y:
+            return -1 if x < y else 1
+        both += 1
+    return 0 if left_size == right_size else (-1 if left_size < right_size else 1)
+
+
+cdef int _tell(bytes tree, const unsigned char *data, const Entry *entry, Py_ssize_t oid_size, int gone,
+               set wanted, dict names, list codes, list oids) except -1:
+    cdef bytes oid, name
+    if not entry.folder and not wanted:
+        return 0
+    oid = PyBytes_FromStringAndSize(<const char *> data + entry.stop - oid_size, oid_size)
+    if entry.folder or oid in wanted:
+        name = PyBytes_FromStringAndSize(<const char *> data + entry.name, entry.size)
+        codes.append(<object> names.setdefault(name, len(names)) << 2 | (2 if entry.folder else 0) | gone)
+        oids.append(oid)
+    return 0
 
 
 cdef Py_ssize_t _entry(const unsigned char *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t oid_size) except -1:

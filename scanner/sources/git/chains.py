@@ -25,12 +25,17 @@ BUDGET = 96 << 20
 """Bytes of bases kept by one process; one that was let go is made again."""
 
 
+def kernel(plain: bool) -> Any:
+    """The compiled kernel, or its plain twin."""
+    return kernel_py if plain else compiled
+
+
 class Chains:
     """One pack's objects by number. `plain` uses the kernel's plain twin."""
 
     def __init__(self, pack: Pack, plain: bool = False) -> None:
         self.pack = pack
-        self.kernel = kernel_py if plain else compiled
+        self.kernel = kernel(plain)
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._kept_bytes = 0
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scanner.model import Chunk, Skip
-from scanner.sources.git import provenance, trees
+from scanner.sources.git import provenance
 from scanner.sources.git.history import missing
 from scanner.sources.git.objects import Entry
 from scanner.sources.git.pack import BLOB, COMMIT, TAG, TREE, UNREADABLE, UnknownPack, open_pack
@@ -157,10 +157,10 @@ def _unseen(opened: PackedSource, seen: Oids, size: int) -> tuple[FreshSource, O
 def _touching(opened: PackedSource, blobs: frozenset[str], share: Share) -> list[str]:
     """Of all commits those that brought one of `blobs` to a path."""
     try:
-        commits, holders = opened._climb(blobs, share)
+        ancestry = opened.ancestry(blobs, share)
     except UNREADABLE:
         return _changed(opened.repository, opened._commits(), blobs)
-    return list(dict.fromkeys(change.commit for change in trees.changes(commits, holders)))
+    return list(dict.fromkeys(change.commit for change in ancestry.changes()))
 
 
 def _changed(repository: Repository, commits: Iterable[str], blobs: frozenset[str]) -> list[str]:

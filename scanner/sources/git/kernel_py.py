@@ -109,40 +109,96 @@ def gather(target: bytes, windows: list[Window], lead: int) -> tuple[bytes, list
     return b"".join(target[low:high] + b"\n" for low, high in spans), places
 
 
-def fresh_entries(tree: bytes, windows: list[Window], oid_size: int) -> tuple[bytes, bytes]:
-    """Of a tree object's entries that touch a window: the first eight bytes of each id, of folders and of the rest.
+def changed_entries(
+    base: bytes,
+    target: bytes,
+    oid_size: int,
+    wanted: set[bytes],
+    names: dict[bytes, int],
+    codes: list[int],
+    oids: list[bytes],
+) -> None:
+    """What a tree object has that another has not, and the other way round: folders, and of the rest what is wanted.
 
-    Raises BadDelta when it is no tree.
+    Each such entry is appended: to `codes` four times the number of its name in `names`, which grows, plus 2 for a folder
+    and 1 for what `base` alone has; to `oids` its id. With an empty base it is all of the target. Where entries are not in
+    git's order some may be told as gone and come. Raises BadDelta when one is no tree.
     """
-    folders: list[bytes] = []
-    others: list[bytes] = []
-    at, which = 0, 0
-    while at < len(tree):
-        space, end = tree.find(b" ", at), tree.find(b"\0", at)
-        stop = end + 1 + oid_size
-        if not at < space < end or stop > len(tree):
-            raise BadDelta("it is no tree")
-        while which < len(windows) and windows[which][1] <= at:
-            which += 1
-        if which < len(windows) and windows[which][0] < stop:
-            (folders if tree[at : at + 2] in (b"40", b"04") else others).append(tree[end + 1 : end + 9])
-        at = stop
-    return b"".join(folders), b"".join(others)
+    tail = _alike(base, target, -1)
+    old = new = _skip(target, _alike(base, target, 1), oid_size)
+    left = right = None
+    while True:
+        if left is None and old < len(base):
+            left = _entry(base, old, oid_size)
+        if right is None and new < len(target):
+            right = _entry(target, new, oid_size)
+        if left is None and right is None:
+            return
+        if left is not None and right is not None and left[0] == right[0]:
+            if left[2] != right[2]:
+                _tell(left, 1, wanted, names, codes, oids)
+                _tell(right, 0, wanted, names, codes, oids)
+            old, new, left, right = left[3], right[3], None, None
+            if len(base) - old == len(target) - new <= tail:
+                return
+        elif right is None or (left is not None and left[0] < right[0]):
+            assert left is not None
+            _tell(left, 1, wanted, names, codes, oids)
+            old, left = left[3], None
+        else:
+            _tell(right, 0, wanted, names, codes, oids)
+            new, right = right[3], None
 
 
-def find_entries(tree: bytes, oid_size: int, wanted: set[bytes]) -> list[tuple[bytes, bytes]]:
-    """Names and ids of a tree object's entries whose id is wanted. Raises BadDelta when it is no tree."""
-    out = []
+Entry = tuple[bytes, int, bytes, int]
+"""An entry of a tree object: its name, a folder's with a slash as git orders them; the name's size; its id; its end."""
+
+
+def _entry(tree: bytes, at: int, oid_size: int) -> Entry:
+    space, end = tree.find(b" ", at), tree.find(b"\0", at)
+    stop = end + 1 + oid_size
+    if not at < space < end or stop > len(tree):
+        raise BadDelta("it is no tree")
+    name = tree[space + 1 : end]
+    return name + b"/" if tree[at : at + 2] in (b"40", b"04") else name, len(name), tree[end + 1 : stop], stop
+
+
+def _tell(
+    entry: Entry, gone: int, wanted: set[bytes], names: dict[bytes, int], codes: list[int], oids: list[bytes]
+) -> None:
+    key, size, oid, _ = entry
+    folder = 2 if len(key) > size else 0
+    if folder or oid in wanted:
+        codes.append(names.setdefault(key[:size], len(names)) << 2 | folder | gone)
+        oids.append(oid)
+
+
+def _alike(one: bytes, other: bytes, way: int) -> int:
+    """How many bytes both begin with, or with `way` -1 end with."""
+    low, high = 0, min(len(one), len(other)) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        same = (
+            one[low:middle] == other[low:middle]
+            if way > 0
+            else one[len(one) - middle :] == other[len(other) - middle :]
+        )
+        low, high = (middle, high) if same else (low, middle)
+    return low
+
+
+def _skip(tree: bytes, upto: int, oid_size: int) -> int:
+    """Where the entry begins that holds the byte at `upto`."""
     at = 0
     while at < len(tree):
         space, end = tree.find(b" ", at), tree.find(b"\0", at)
         stop = end + 1 + oid_size
         if not at < space < end or stop > len(tree):
             raise BadDelta("it is no tree")
-        if tree[end + 1 : stop] in wanted:
-            out.append((tree[space + 1 : end], tree[end + 1 : stop]))
+        if stop > upto:
+            break
         at = stop
-    return out
+    return at
 
 
 def _size(patch: bytes, at: int) -> tuple[int, int]:

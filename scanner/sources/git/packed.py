@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,14 +13,15 @@ import numpy as np
 from isal import isal_zlib
 
 from scanner.model import Chunk, Origin, Sighting, Skip
-from scanner.sources.git.chains import HUGE
+from scanner.sources.git.ancestry import Ancestry, Trees
+from scanner.sources.git.chains import HUGE, kernel
 from scanner.sources.git.history import missing, resolve, spread
 from scanner.sources.git.objects import Entry, contents, inventory, message
 from scanner.sources.git.pack import BLOB, COMMIT, KINDS, TAG, TREE, UNREADABLE, Ints, Pack, children
 from scanner.sources.git.provenance import tips
 from scanner.sources.git.run import Repository
 from scanner.sources.git.store import Store, loose, open_store
-from scanner.sources.git.trees import Forest, Holders, Known, Noted, changes, climb, entries_of, parse_commit, prefix
+from scanner.sources.git.trees import Forest, Noted, Notes
 from scanner.sources.git.walk import Reader, Walk
 from scanner.sources.interface import Item, Share, Tally, Told, alone
 
@@ -106,44 +106,56 @@ class PackedSource:
         if not blobs:
             return spread(self.repository, sightings, (), {}), []
         try:
-            commits, holders = self._climb(blobs, share)
+            ancestry = self.ancestry(blobs, share)
         except UNREADABLE:
             return resolve(self.repository, sightings, self._commits())
-        trees = {commit.oid: commit.tree for commit in commits}
-        standing = holders.standing(bytes.fromhex(trees[tip]) for tip in tips(self.repository) if tip in trees)
-        return spread(self.repository, sightings, changes(commits, holders), standing), []
+        return spread(self.repository, sightings, ancestry.changes(), ancestry.standing(tips(self.repository))), []
 
-    def _climb(self, blobs: frozenset[str], share: Share) -> tuple[list[Known], Holders]:
-        """Every commit, and which trees hold which of `blobs`. Raises what UNREADABLE names where git is needed."""
-        if self.store.unknown or any((pack.kinds == 0).any() for pack in self.store.packs):
+    def ancestry(self, blobs: frozenset[str], share: Share = alone) -> Ancestry:
+        """What led to some blobs, over everything in the store. Raises what UNREADABLE names where git is needed."""
+        packs = self.store.packs
+        if self.store.unknown or any((pack.kinds == 0).any() for pack in packs):
             raise ValueError("not every pack can be read")
-        forests = [Forest(pack, self.plain) for pack in self.store.packs]
-        wanted = prefix(bytes.fromhex(b) for b in blobs)
-        units = [u for n, pack in enumerate(self.store.packs) for u in _units(n, pack, (TREE, COMMIT))]
+        forests = [Forest(pack, self.plain) for pack in packs]
+        wanted = frozenset(bytes.fromhex(b) for b in blobs)
+        units = [u for n, pack in enumerate(packs) for u in _units(n, pack, (TREE, COMMIT))]
         units.sort(key=lambda item: -item.size)
 
         def note(unit: Item) -> tuple[int, Noted]:
             _, number, roots = unit.payload
             return number, forests[number].note(roots.tolist(), wanted)
 
-        parts: dict[int, list[Noted]] = defaultdict(list)
-        for number, noted in share(note, units):
-            parts[number].append(noted)
-        together = {number: Noted.together(some) for number, some in parts.items()}
-        commits = [c for noted in together.values() for c in noted.commits]
-        single: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        # trees are numbered pack after pack, then the loose ones
+        oids, parents, numbers = [], [], []
+        count = 0
+        for pack in packs:
+            mine = np.flatnonzero(pack.kinds == TREE)
+            number = np.full(len(pack.kinds) + 1, -1, np.int64)
+            number[mine] = np.arange(count, count + len(mine))
+            numbers.append(number)
+            oids.append(pack.oids[mine])
+            above = pack.parents[mine]
+            parents.append(number[np.where(above < 0, len(pack.kinds), above)])
+            count += len(mine)
+        noted = [n._replace(owners=numbers[pack][n.owners]) for pack, n in share(note, units)]
+        oid_size = len(next(iter(wanted)))
+        changed_entries = kernel(self.plain).changed_entries
+        notes = Notes(oid_size)
+        single: list[bytes] = []
         for kind, oid, path in self.loose:
             if kind in ("commit", "tree"):
                 data = _loose_data(path)
                 if data is None:
                     raise ValueError("a loose object is damaged")
                 if kind == "commit":
-                    commits.append(parse_commit(oid, data))
+                    notes.commit(bytes.fromhex(oid), data)
                 else:
-                    single[bytes.fromhex(oid)] = entries_of(data, len(oid) // 2)
-        holders = Holders(blobs)
-        climb(holders, blobs, [(noted, forests[number]) for number, noted in together.items()], single)
-        return list({commit.oid: commit for commit in commits}.values()), holders
+                    changed_entries(b"", data, oid_size, set(wanted), notes.names, notes.codes, notes.oids)
+                    notes.close(count + len(single))
+                    single.append(bytes.fromhex(oid))
+        oids.append(np.frombuffer(b"".join(single), np.uint8).reshape(-1, oid_size))
+        parents.append(np.full(len(single), -1, np.int64))
+        return Ancestry(blobs, Trees(np.concatenate(oids), np.concatenate(parents)), [*noted, notes.noted()])
 
     def _commits(self) -> list[str]:
         found = [oid for kind, oid, _ in self.loose if kind == "commit"]

@@ -251,3 +251,68 @@ def test_without_the_compiled_kernel_the_plain_one_is_used() -> None:
         [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": root}, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+def entry(name: bytes, mode: bytes, oid: bytes) -> bytes:
+    return mode + b" " + name + b"\0" + oid
+
+
+def tree(entries: dict[bytes, tuple[bytes, bytes]]) -> bytes:
+    """A tree object in git's order: a folder's name as if a slash followed it."""
+    order = sorted(entries, key=lambda name: name + b"/" if entries[name][0] == b"40000" else name)
+    return b"".join(entry(name, *entries[name]) for name in order)
+
+
+OIDS = st.sampled_from([bytes([n]) * 20 for n in range(6)] + [b"\0 40000 a\0" + b"x" * 10, b"40000 b\0" + b"y" * 12])
+NAMES = st.sampled_from([b"a", b"a.c", b"a-b", b"a0", b"ab", b"b", b"40000 x", b"long" * 30, b"\xff"])
+MODES = st.sampled_from([b"40000", b"100644", b"100755", b"120000", b"160000"])
+ENTRIES = st.dictionaries(NAMES, st.tuples(MODES, OIDS), max_size=9)
+
+
+def told(kernel: Any, base: bytes, target: bytes, wanted: set[bytes]) -> Any:
+    """What a kernel says has changed: names, codes and ids; what it made of the names already there is in it as well."""
+    names, codes, oids = {b"known": 0}, [], []
+    said = outcome(kernel.changed_entries, base, target, 20, wanted, names, codes, oids)
+    return (said, names, codes, oids) if said is None else said
+
+
+@relaxed
+@given(base=ENTRIES, target=ENTRIES, wanted=st.sets(OIDS, max_size=4), same=st.booleans())
+def test_entries_that_changed_are_told(
+    base: dict[bytes, tuple[bytes, bytes]],
+    target: dict[bytes, tuple[bytes, bytes]],
+    wanted: set[bytes],
+    same: bool,
+) -> None:
+    if same:
+        target = {**base, **dict(list(target.items())[:1])}
+    compiled = told(chains.compiled, tree(base), tree(target), wanted)
+    assert compiled == told(kernel_py, tree(base), tree(target), wanted)
+    _, numbers, codes, oids = compiled
+    names = list(numbers)
+    found = [(names[code >> 2], code & 3, oid) for code, oid in zip(codes, oids, strict=True)]
+    expected = [
+        (name, (2 if mode == b"40000" else 0) | gone, oid)
+        for gone, one, other in ((0, target, base), (1, base, target))
+        for name, (mode, oid) in one.items()
+        if mode == b"40000" or oid in wanted
+        if name not in other or other[name][1] != oid or (other[name][0] == b"40000") != (mode == b"40000")
+    ]
+    assert sorted(found) == sorted(expected)
+
+
+@relaxed
+@given(seed=SEEDS, base=ENTRIES, target=ENTRIES)
+def test_damaged_trees_are_read_or_refused_alike(
+    seed: int, base: dict[bytes, tuple[bytes, bytes]], target: dict[bytes, tuple[bytes, bytes]]
+) -> None:
+    rng = Random(seed)
+    for _ in range(20):
+        texts = []
+        for text in (bytearray(tree(base)), bytearray(tree(target))):
+            for _ in range(rng.randrange(3)):
+                at = rng.randrange(len(text) + 1)
+                text[at : at + rng.randrange(4)] = rng.choice((b"", b"\0", b" ", b"40", bytes([rng.randrange(256)])))
+            texts.append(bytes(text))
+        wanted = {bytes([n]) * 20 for n in range(3)}
+        assert told(chains.compiled, *texts, wanted) == told(kernel_py, *texts, wanted)
