@@ -94,7 +94,8 @@ class Engine:
         self._anchors = ruleset.anchors
         self._wanted = [wanted is None or r.component or wanted(r) for r in self.rules]
         self._by_id = {rule.id: number for number, rule in enumerate(self.rules)}
-        self._components = [n for n, rule in enumerate(self.rules) if rule.component]
+        # of a shape that tells by itself: what only a word near by makes an identifier may be a secret elsewhere
+        self._components = [n for n, r in enumerate(self.rules) if r.component and r.rank == RANKS["token"]]
         self._patterns: dict[int, Any] = {}
         self._values: dict[tuple[int, bytes], str] = {}
         self._explain = explain

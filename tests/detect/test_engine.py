@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from scanner.detect.engine import REACH, Candidate, Engine, settle
 from scanner.model import Span
+from scanner.ruleset import cache
 from scanner.ruleset.ruleset import Ruleset
 from tests.conftest import github_token
 
@@ -233,3 +235,18 @@ def test_of_overlapping_candidates_the_strongest_stays(engine: Engine, drawn: li
     for c in made:
         rivals = [k for k in kept if k.span[0] < c.span[1] and c.span[0] < k.span[1]]
         assert any((engine.rules[k.rule].rank, k.gap) <= (engine.rules[c.rule].rank, c.gap) for k in rivals)
+
+
+def test_what_only_a_word_near_by_makes_an_identifier_may_be_a_secret_elsewhere(
+    tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme.yaml").write_text(
+        "provider: Acme\nhome: https://acme.example\nrules:\n"
+        "  - id: acme-client-id\n    name: Acme client id\n    severity: low\n    confidence: low\n    component: true\n"
+        "    pattern: '\\b[0-9a-z]{18}\\b'\n    context: [acme_client]\n    docs: https://acme.example/ids\n"
+        "    examples:\n      - 'ACME_CLIENT={token}'\n"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(session_cache))
+    engine = Engine(cache.get((tmp_path,)))
+    text = b'DATABASE_PASSWORD="q7m2x9w4k1z8b5n3v6"\n'
+    assert [m.rule for m in engine.scan(chunk(text))] == ["generic-secret"]
