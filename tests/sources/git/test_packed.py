@@ -29,7 +29,7 @@ from scanner.sources.interface import Item, Source
 from tests.sources.git import repositories
 from tests.sources.git.repositories import BLOB, EDITS, LAYOUTS, Step
 
-EXAMPLES = int(os.environ.get("DEADKEY_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("DEADKEY_EXAMPLES", "200"))
 KEY = b"of these tests"
 
 STEPS = st.lists(
@@ -173,7 +173,7 @@ def test_all_paths_find_the_same_where_bases_do_not_stay_in_memory(
     ruleset: Ruleset, scanner: Scanner, counts: Counter[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chains, "BUDGET", 3000)
-    examples(ruleset, scanner, counts, tmp_path, (*BY_HAND, ("imported", "repacked")), EXAMPLES // 2)
+    examples(ruleset, scanner, counts, tmp_path, (*BY_HAND, ("imported", "repacked")), EXAMPLES // 4)
     assert counts["places"] and counts["carried"] and counts["bases made again"]
 
 
@@ -187,7 +187,7 @@ def test_all_paths_find_the_same_where_much_is_too_large_for_the_fast_one(
     ruleset: Ruleset, scanner: Scanner, counts: Counter[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(monkeypatch, 4000)
-    examples(ruleset, scanner, counts, tmp_path, LAYOUTS, EXAMPLES // 2)
+    examples(ruleset, scanner, counts, tmp_path, LAYOUTS, EXAMPLES // 4)
     assert counts["places"] and counts["carried"] and counts["left to git"]
 
 
