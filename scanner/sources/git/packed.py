@@ -139,8 +139,7 @@ class PackedSource:
             count += len(mine)
         noted = [n._replace(owners=numbers[pack][n.owners]) for pack, n in share(note, units)]
         oid_size = len(next(iter(wanted)))
-        changed_entries = kernel(self.plain).changed_entries
-        notes = Notes(oid_size)
+        notes = Notes(oid_size, kernel(self.plain))
         single: list[bytes] = []
         for kind, oid, path in self.loose:
             if kind in ("commit", "tree"):
@@ -150,8 +149,7 @@ class PackedSource:
                 if kind == "commit":
                     notes.commit(bytes.fromhex(oid), data)
                 else:
-                    changed_entries(b"", data, oid_size, set(wanted), notes.names, notes.codes, notes.oids)
-                    notes.close(count + len(single))
+                    notes.tree(count + len(single), b"", data, set(wanted))
                     single.append(bytes.fromhex(oid))
         oids.append(np.frombuffer(b"".join(single), np.uint8).reshape(-1, oid_size))
         parents.append(np.full(len(single), -1, np.int64))

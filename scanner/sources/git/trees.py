@@ -50,16 +50,14 @@ class Forest:
 
         Raises what `pack.UNREADABLE` names.
         """
-        oid_size = self.pack.oids.shape[1]
-        notes = Notes(oid_size)
-        changed_entries, wanted = self._chains.kernel.changed_entries, set(blobs)
+        notes = Notes(self.pack.oids.shape[1], self._chains.kernel)
+        wanted = set(blobs)
         kinds = self.pack.kinds
         for root in roots:
             tree = kinds[root] == TREE
             for number, base, data in self.walk(root):
                 if tree:
-                    changed_entries(base, data, oid_size, wanted, notes.names, notes.codes, notes.oids)
-                    notes.close(number)
+                    notes.tree(number, base, data, wanted)
                 else:
                     notes.commit(bytes(self.pack.oids[number]), data)
         return notes.noted()
@@ -97,18 +95,20 @@ class Forest:
 class Notes:
     """Collects what a `Noted` holds."""
 
-    def __init__(self, oid_size: int) -> None:
-        self.names: dict[bytes, int] = {}
-        self.codes: list[int] = []
-        self.oids: list[bytes] = []
+    def __init__(self, oid_size: int, kernel: Any) -> None:
+        self._kernel = kernel
+        self._names: dict[bytes, int] = {}
+        self._codes: list[int] = []
+        self._oids: list[bytes] = []
         self._owners: list[int] = []
         self._rows: list[bytes] = []
         self._more: list[tuple[bytes, bytes]] = []
         self._oid_size = oid_size
 
-    def close(self, owner: int) -> None:
-        """What was collected since the last call is of this tree."""
-        if fresh := len(self.codes) - len(self._owners):
+    def tree(self, owner: int, base: bytes, data: bytes, wanted: set[bytes]) -> None:
+        """What a tree has that another has not, and the other way round. Raises BadDelta when one is no tree."""
+        self._kernel.changed_entries(base, data, self._oid_size, wanted, self._names, self._codes, self._oids)
+        if fresh := len(self._codes) - len(self._owners):
             self._owners.extend(repeat(owner, fresh))
 
     def commit(self, oid: bytes, data: bytes) -> None:
@@ -120,9 +120,9 @@ class Notes:
     def noted(self) -> Noted:
         return Noted(
             np.array(self._owners, np.int64),
-            np.array(self.codes, np.int64),
-            _rows(self.oids, self._oid_size),
-            list(self.names),
+            np.array(self._codes, np.int64),
+            _rows(self._oids, self._oid_size),
+            list(self._names),
             _rows(self._rows, 3 * self._oid_size),
             self._more,
         )
