@@ -1,4 +1,4 @@
-"""The compiled kernel, where a compiler is at hand; everything else is in pyproject.toml.
+"""The compiled parts, where a compiler is at hand; everything else is in pyproject.toml.
 
 Without one the install goes on, says so, and the plain twin is used: slower, with the same results.
 """
@@ -28,13 +28,16 @@ class BuildKernel(build_ext):
 
     def _without(self, error: Exception) -> None:
         print(
-            f"deadkey: the kernel was not compiled ({error}); history scans will use plain Python, which is slower. "
+            f"deadkey: compiled parts were left out ({error}); scans will use plain Python for them, which is slower. "
             "Install a C compiler and the Python headers, and install again.",
             file=sys.stderr,
         )
 
 
 setup(
-    ext_modules=[Extension("scanner.sources.git._kernel", ["scanner/sources/git/_kernel.pyx"], optional=True)],
+    ext_modules=[
+        Extension("scanner.sources.git._kernel", ["scanner/sources/git/_kernel.pyx"], optional=True),
+        Extension("scanner.detect._sift", ["scanner/detect/_sift.pyx"], optional=True),
+    ],
     cmdclass={"build_ext": BuildKernel},
 )

@@ -6,24 +6,22 @@ not be read again where those bytes are the same.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from scanner.detect.sift import Need, Sift, letters, run
 from scanner.model import Chunk, Match, Secret, Span
 from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
 
 SLACK = 16
 """Bytes past the longest match that a pattern's look-ahead may need."""
 GENERIC = RANKS["generic"]
-ANCHOR_WIDTH = 256
-"""No anchor is longer than this."""
 BESIDE = 48
 """Bytes before a match that its pattern's look-behind and its judgement may look at."""
-NEAR = 520
-"""A rule that may look at more bytes than this around a hit is far: where it hits, deltas are read whole."""
 DEPTH = 3
 """Encodings within encodings are opened this often."""
 TIME_LIMIT = 1.0
@@ -103,7 +101,7 @@ class Engine:
     def scan(self, chunk: Chunk) -> list[Match]:
         """The secrets of one chunk in the order in which they stand, at most one for any byte."""
         hits = self.hits(chunk.data, chunk.fresh)
-        if not hits:
+        if not hits or not (hits := self.sift(chunk.data, hits)):
             return []
         candidates = self.read(chunk.data, hits)
         if chunk.fresh is None or not candidates:
@@ -130,7 +128,7 @@ class Engine:
                 low = edges.pop()[0]
             edges.append((low, high))
         known = set(hits)
-        return self.read(data, [h for h in self.hits(data, edges) if h not in known])
+        return self.read(data, self.sift(data, [h for h in self.hits(data, edges) if h not in known]))
 
     def match(self, c: Candidate) -> Match:
         return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions)
@@ -149,7 +147,7 @@ class Engine:
         else:
             view = memoryview(data)
             for start, stop in fresh:
-                base = max(0, start - ANCHOR_WIDTH)
+                base = max(0, start - self.span)
 
                 def part(
                     number: int,
@@ -167,6 +165,23 @@ class Engine:
         out.sort()
         return out
 
+    def sift(self, data: bytes, hits: list[Hit]) -> list[Hit]:
+        """The hits of rules that are wanted which may lead to a candidate."""
+        out: list[Hit] = self._sift(data, hits)
+        return out
+
+    @cached_property
+    def _sift(self) -> Any:
+        return Sift(self._need(number, kind) for number, kind, _, _ in self._anchors)
+
+    def _need(self, number: int, kind: str) -> Need | tuple[()] | None:
+        rule = self.rules[number]
+        if not self._wanted[number]:
+            return ()
+        if kind != "context" or not rule.shortest:
+            return None
+        return Need(letters(rule.letters), rule.shortest, rule.near)
+
     def read(self, data: bytes, hits: Iterable[Hit], depth: int = 0) -> list[Candidate]:
         """What the hits lead to: every candidate that was kept, not yet settled against each other."""
         return [pair.candidate for pair in self.pairs(data, hits, depth)]
@@ -180,8 +195,6 @@ class Engine:
         runs: dict[str, list[decode.Run]] = {}
         for end, anchor in hits:
             number, kind, phase, length = self._anchors[anchor]
-            if not self._wanted[number]:
-                continue
             if kind == "plain" or kind == "context":
                 for span, value, gap in self._extract(number, kind, data, end):
                     if (number, span) not in judged:
@@ -199,7 +212,8 @@ class Engine:
                     continue
                 near.append(run)
                 reach = self.reach[anchor]
-                for c in settle(self.rules, self.read(run.data, self.hits(run.data), depth + 1)):
+                inside = self.sift(run.data, self.hits(run.data))
+                for c in settle(self.rules, self.read(run.data, inside, depth + 1)):
                     if kind == "utf16" or self.rules[c.rule].rank < GENERIC:
                         c = c._replace(span=run.outer(c.span), encoding=(kind, *c.encoding))
                         out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, c))
@@ -228,28 +242,14 @@ class Engine:
         return tuple(out)
 
     @cached_property
-    def _near(self) -> tuple[bool, ...]:
-        """By anchor: whether its reach is short enough to be searched for around edits."""
-        return tuple(reach.back + reach.forward <= NEAR for reach in self.reach)
-
-    @cached_property
-    def back(self) -> int:
-        """The longest way back of a hit that is not far, in bytes."""
-        return max((r.back for r, near in zip(self.reach, self._near, strict=True) if near), default=0)
-
-    @cached_property
-    def forward(self) -> int:
-        """The longest way forward of a hit that is not far."""
-        return max((r.forward for r, near in zip(self.reach, self._near, strict=True) if near), default=0)
+    def reaches(self) -> bytes:
+        """By anchor, how far the reading of a hit may look before and after its end: two native 32-bit numbers each."""
+        return array("i", [n for reach in self.reach for n in (reach.back, reach.forward)]).tobytes()
 
     @property
-    def lead(self) -> int:
-        """No anchor that counts is longer than this."""
-        return min(self.back, ANCHOR_WIDTH)
-
-    def far(self, hits: Iterable[Hit]) -> bool:
-        """Whether any of the hits reaches further than `back` and `forward`."""
-        return any(not self._near[anchor] for _, anchor in hits)
+    def span(self) -> int:
+        """No anchor is longer than this many bytes."""
+        return self.ruleset.span
 
     def _extract(self, number: int, kind: str, data: bytes, end: int) -> Iterator[tuple[Span, bytes, int]]:
         """Spans and values of the rule's matches that the anchor ending at `end` announces."""
@@ -321,6 +321,8 @@ class Engine:
         best: tuple[int, bytes] | None = None
         room = within + rule.forward + SLACK
         low, high = max(0, span[0] - room), min(len(data), span[1] + room)
+        if rule.shortest and run(data, low, high, letters(rule.letters), rule.shortest) < 0:
+            return None
         try:
             for found in pattern.finditer(data, low, high, timeout=TIME_LIMIT if rule.slow else None):
                 start, end = found.span(group)

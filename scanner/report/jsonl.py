@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from scanner.model import DeadkeyError, Finding, Report, Skip
 from scanner.report.interface import Options
 from scanner.report.record import VERSION, finding_from, finding_record, plain, skip_from, skip_record
-from scanner.report.scrub import scrubbed
+from scanner.report.scrub import scrubbed, scrubbed_finding
 
 
 def render(report: Report, options: Options, out: TextIO) -> None:
@@ -21,7 +21,7 @@ def render(report: Report, options: Options, out: TextIO) -> None:
     if not options.show_secrets:
         report = scrubbed(report)
     for finding in report.findings:
-        out.write(line(finding, options) + "\n")
+        out.write(_dump(finding_record(finding, options.show_secrets)) + "\n")
     for skip in report.skipped:
         out.write(_dump({"skipped": skip_record(skip)}) + "\n")
     tool = {"name": options.tool, "version": options.version}
@@ -30,7 +30,7 @@ def render(report: Report, options: Options, out: TextIO) -> None:
 
 def line(finding: Finding, options: Options) -> str:
     """One finding as one line, without the newline: what a followed log prints as it goes."""
-    return _dump(finding_record(finding, options.show_secrets))
+    return _dump(finding_record(finding if options.show_secrets else scrubbed_finding(finding), options.show_secrets))
 
 
 def report_from(text: str) -> Report:

@@ -30,7 +30,6 @@ from scanner.model import (
     Skip,
     Verdict,
 )
-from scanner.report.scrub import scrubbed_finding
 
 VERSION = 1
 """Of the contract; a change that breaks a reader raises it."""
@@ -43,9 +42,7 @@ AMBIGUOUS = re.compile(r"…|\\x[89a-f][0-9a-f]")
 
 
 def finding_record(finding: Finding, show_secrets: bool = False) -> dict[str, Any]:
-    """`finding` as the contract's dict, JSON types only, its strings free of its secrets unless they are shown."""
-    if not show_secrets:
-        finding = scrubbed_finding(finding)
+    """`finding` as the contract's dict, JSON types only. What is to show no secrets is scrubbed before."""
     verdict, outcome = finding.verdict, finding.outcome
     return {
         "rule": finding.rule,

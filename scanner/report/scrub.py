@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,9 @@ SHORTEST = 12
 
 START = SHORTEST // 4
 """In characters, of four bytes at most: every value that is looked for has as many."""
+
+CACHED = 4096
+"""Texts whose scrubbed form is kept: paths and authors come again and again."""
 
 Scrub = Callable[[str], str]
 
@@ -52,6 +56,7 @@ def scrubber(secrets: Iterable[Secret]) -> Scrub:
     for forms_here in by_start.values():
         forms_here.sort(key=lambda pair: -len(pair[0]))
 
+    @lru_cache(CACHED)
     def scrub(text: str) -> str:
         kept, start, at = [], 0, 0
         while at < len(text):

@@ -20,7 +20,7 @@ import hyperscan
 from scanner.model import DeadkeyError
 from scanner.ruleset.ruleset import Companion, Rule, Ruleset
 
-COMPILER = 4
+COMPILER = 6
 """Raise when what is compiled from the same rules changes."""
 MAGIC = b"deadkey-rules-1\n"
 KEEP = 6
@@ -87,7 +87,7 @@ def compiled(files: dict[str, bytes], digest: str, stem: Path | None) -> Ruleset
     database = compiler.build(anchors)
     actions = compiler.actions(loaded)
     table = tuple((a.rule, a.kind, a.phase, a.length) for a in anchors)
-    ruleset = Ruleset(rules, table, database, digest, lambda: actions)
+    ruleset = Ruleset(rules, table, compiler.span(anchors), database, digest, lambda: actions)
     if stem is not None:
         with contextlib.suppress(OSError):
             _write(stem, ruleset, actions)
@@ -97,7 +97,7 @@ def compiled(files: dict[str, bytes], digest: str, stem: Path | None) -> Ruleset
 def _write(stem: Path, ruleset: Ruleset, actions: dict[str, dict[str, Any]]) -> None:
     stem.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     acting = json.dumps(actions).encode()
-    parts = [[_plain(r) for r in ruleset.rules], ruleset.anchors, zlib.crc32(acting)]
+    parts = [[_plain(r) for r in ruleset.rules], ruleset.anchors, ruleset.span, zlib.crc32(acting)]
     header = json.dumps(parts, separators=(",", ":")).encode()
     lead = MAGIC + len(header).to_bytes(8, "little") + zlib.crc32(header).to_bytes(4, "little")
     _replace(stem.with_suffix(".actions.json"), acting)
@@ -130,7 +130,7 @@ def _read(stem: Path, files: dict[str, bytes], digest: str) -> Ruleset:
     header = content[start : start + length]
     if zlib.crc32(header) != int.from_bytes(content[start - 4 : start], "little"):
         raise ValueError("torn")
-    rules, anchors, acting = json.loads(header)
+    rules, anchors, span, acting = json.loads(header)
     database = content[start + length :]
 
     def load_actions() -> dict[str, dict[str, Any]]:
@@ -144,7 +144,7 @@ def _read(stem: Path, files: dict[str, bytes], digest: str) -> Ruleset:
         return read
 
     table = tuple((a[0], a[1], a[2], a[3]) for a in anchors)
-    ruleset = Ruleset(tuple(_rule(r) for r in rules), table, database, digest, load_actions)
+    ruleset = Ruleset(tuple(_rule(r) for r in rules), table, span, database, digest, load_actions)
     _ = ruleset.loaded  # raises where the database is torn or of another machine
     return ruleset
 

@@ -8,6 +8,7 @@ import hyperscan
 
 from scanner.model import DeadkeyError
 from scanner.ruleset import anchors as anchoring
+from scanner.ruleset.letters import secret_letters
 from scanner.ruleset.ruleset import RANKS, Anchor, Companion, Rule
 from scanner.ruleset.schema import RuleFile, RuleSpec
 
@@ -50,6 +51,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         else:
             own += anchoring.encoded_anchors(number, plan.literals)
         back, forward = plan.back, plan.forward
+    letters, shortest = secret_letters(spec.pattern) if spec.context or spec.component else (frozenset(), 0)
     rule = Rule(
         id=spec.id,
         provider=provider,
@@ -65,6 +67,8 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         multiline=spec.span == "multiline",
         context=tuple(spec.context),
         near=spec.near if spec.context else 0,
+        letters=f"{sum(1 << c for c in letters):x}",
+        shortest=shortest,
         checksum=spec.checksum,
         min_entropy=spec.min_entropy,
         known=tuple(spec.known),
@@ -80,6 +84,11 @@ def _plan(spec: RuleSpec) -> anchoring.Plan | None:
     if spec.context or spec.component:
         return None
     return anchoring.explicit(spec.pattern, spec.anchor) if spec.anchor else anchoring.plan(spec.pattern)
+
+
+def span(anchors: tuple[Anchor, ...]) -> int:
+    """The most bytes any of the anchors can match."""
+    return max((a.length or anchoring.width(a.expression) for a in anchors), default=1)
 
 
 def build(anchors: tuple[Anchor, ...]) -> bytes:

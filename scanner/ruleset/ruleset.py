@@ -63,6 +63,11 @@ class Rule:
     """The pattern could backtrack for long and runs with a time limit."""
     context: tuple[str, ...] = ()
     near: int = 0
+    letters: str = ""
+    """Of a rule with context words, or a component: which bytes may stand in the secret, as the hexadecimal digits of a
+    number with bit c set for byte c."""
+    shortest: int = 0
+    """The fewest bytes a secret has, of such a rule."""
     checksum: str | None = None
     min_entropy: float | None = None
     known: tuple[str, ...] = ()
@@ -78,6 +83,8 @@ class Ruleset:
     rules: tuple[Rule, ...]
     anchors: tuple[tuple[int, str, int, int], ...]
     """By expression number: (rule number, kind, phase, length), as in `Anchor`."""
+    span: int
+    """No expression matches more bytes than this."""
     database: bytes
     """The serialised Hyperscan database."""
     digest: str

@@ -13,12 +13,12 @@ import regex
 from hypothesis import strategies as st
 
 from scanner.detect.checksums import CHECKSUMS
-from scanner.detect.engine import ANCHOR_WIDTH, Engine, Hit
+from scanner.detect.engine import Engine, Hit
 from scanner.detect.judge import judge
 from scanner.model import Chunk, Match, Origin, Span
 from scanner.ruleset import cache as rule_cache
 from scanner.ruleset import check
-from scanner.ruleset.compile import compile_rules
+from scanner.ruleset.compile import compile_rules, span
 from scanner.ruleset.load import load
 from scanner.ruleset.ruleset import Anchor, Rule
 from scanner.ruleset.schema import RuleSpec
@@ -45,6 +45,11 @@ def _expressions() -> tuple[Any, ...]:
     return tuple(regex.compile(a.expression.encode(), regex.IGNORECASE if a.caseless else 0) for a in compiled()[1])
 
 
+@cache
+def _span() -> int:
+    return span(compiled()[1])
+
+
 def hits(data: bytes) -> list[Hit]:
     """Every end of every anchor, in the order of the engine's."""
     out = []
@@ -55,7 +60,7 @@ def hits(data: bytes) -> list[Hit]:
             if compiled()[1][number].length:
                 ends.add(shortest)
                 continue
-            for end in range(start + 1, min(len(data), start + ANCHOR_WIDTH) + 1):
+            for end in range(start + 1, min(len(data), start + _span()) + 1):
                 if expression.fullmatch(data, start, end):
                     ends.add(end)
         out += [(end, number) for end in ends]

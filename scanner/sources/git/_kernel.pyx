@@ -2,24 +2,25 @@
 """Applying a delta and naming what it may have changed: the compiled twin of `kernel_py`, which documents it."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy
 
 from scanner.sources.git.kernel_py import BadDelta
 
 
-def apply(bytes base not None, bytes patch not None, Py_ssize_t back, Py_ssize_t forward, Py_ssize_t lead,
-          Py_ssize_t limit, bint wants_copies):
+def apply(bytes base not None, bytes patch not None, Py_ssize_t span, Py_ssize_t limit):
     cdef const unsigned char *source = <const unsigned char *> PyBytes_AS_STRING(base)
     cdef const unsigned char *ops = <const unsigned char *> PyBytes_AS_STRING(patch)
     cdef Py_ssize_t base_size = PyBytes_GET_SIZE(base)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(patch)
-    cdef Py_ssize_t at = 0, done = 0, target_size, start, length, low, high
+    cdef Py_ssize_t at = 0, done = 0, target_size, start, length
     cdef Py_ssize_t copy_target = -1, copy_base = -1, copy_length = 0
-    cdef Py_ssize_t open_low = -1, open_high = -1
+    cdef Py_ssize_t low = -1, high = -1
     cdef int op
     cdef bytes target
     cdef unsigned char *out
-    cdef list copies = [] if wants_copies else None
+    cdef list copies = []
     cdef list windows = []
 
     if _size(ops, size, &at) != base_size:
@@ -34,7 +35,6 @@ def apply(bytes base not None, bytes patch not None, Py_ssize_t back, Py_ssize_t
         at += 1
         if op & 0x80:
             start = 0
-            length = 0
             length = (op & 1) + (op >> 1 & 1) + (op >> 2 & 1) + (op >> 3 & 1) + (op >> 4 & 1) + (op >> 5 & 1) + (op >> 6 & 1)
             if length > size - at:
                 raise BadDelta("it ends within a copy")
@@ -63,22 +63,13 @@ def apply(bytes base not None, bytes patch not None, Py_ssize_t back, Py_ssize_t
             if copy_length and copy_target + copy_length == done and copy_base + copy_length == start:
                 copy_length += length
             else:
-                if copy_length and wants_copies:
+                if copy_length and span:
                     copies.append((copy_target, copy_base, copy_length))
                 copy_target = done
                 copy_base = start
                 copy_length = length
-                if done or start:  # a seam, but where both begin
-                    low = done - forward if done > forward else 0
-                    high = done + back
-                    if open_high >= low:
-                        if high > open_high:
-                            open_high = high
-                    else:
-                        if open_high >= 0:
-                            windows.append((open_low, open_high))
-                        open_low = low
-                        open_high = high
+                if span and (done or start):  # a seam, but where both begin
+                    _widen(windows, &low, &high, done, done, span, target_size)
             done += length
         elif op:
             if op > size - at:
@@ -87,38 +78,36 @@ def apply(bytes base not None, bytes patch not None, Py_ssize_t back, Py_ssize_t
                 raise BadDelta("it makes more than it says")
             memcpy(out + done, ops + at, op)
             at += op
-            low = done - forward if done > forward else 0
+            if span:
+                _widen(windows, &low, &high, done, done + op, span, target_size)
             done += op
-            high = done + back
-            if open_high >= low:
-                if high > open_high:
-                    open_high = high
-            else:
-                if open_high >= 0:
-                    windows.append((open_low, open_high))
-                open_low = low
-                open_high = high
         else:
             raise BadDelta("it holds an unknown operation")
     if done != target_size:
         raise BadDelta("it makes less than it says")
-    if copy_length and wants_copies:
+    if copy_length and span:
         copies.append((copy_target, copy_base, copy_length))
-    if not (copy_length and copy_target + copy_length == done and copy_base + copy_length == base_size):
-        low = done - forward if done > forward else 0
-        if open_high >= low:
-            open_high = done
-        else:
-            if open_high >= 0:
-                windows.append((open_low, open_high))
-            open_low = low
-            open_high = done
-    if open_high >= 0:
-        windows.append((open_low, open_high))
+    if low >= 0:
+        windows.append((low, high))
     return target, copies, windows
 
 
-def gather(bytes target not None, list windows not None, Py_ssize_t lead):
+cdef int _widen(list windows, Py_ssize_t *low, Py_ssize_t *high, Py_ssize_t start, Py_ssize_t stop,
+                Py_ssize_t span, Py_ssize_t size) except -1:
+    start = start - span + 1 if start >= span else 0
+    stop = stop + span - 1 if span - 1 < size - stop else size
+    if high[0] >= start:
+        if stop > high[0]:
+            high[0] = stop
+        return 0
+    if low[0] >= 0:
+        windows.append((low[0], high[0]))
+    low[0] = start
+    high[0] = stop
+    return 0
+
+
+def gather(bytes target not None, list windows not None):
     cdef const unsigned char *source = <const unsigned char *> PyBytes_AS_STRING(target)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(target)
     cdef Py_ssize_t total = 0, at = 0, low, high
@@ -126,24 +115,136 @@ def gather(bytes target not None, list windows not None, Py_ssize_t lead):
     cdef bytes text
     cdef unsigned char *out
     for low, high in windows:
-        low = low - lead if low > lead else 0
-        high = high if high < size else size
-        total += high - low + 1 if high > low else 0
+        if not 0 <= low <= high <= size:
+            raise ValueError("a window lies outside of its text")
+        total += high - low + 1
     if total * 4 >= size * 3:
-        return target, None
+        return target, [(0, 0, size)]
     text = PyBytes_FromStringAndSize(NULL, total)
     out = <unsigned char *> PyBytes_AS_STRING(text)
     for low, high in windows:
-        low = low - lead if low > lead else 0
-        high = high if high < size else size
-        if high <= low:
-            continue
         memcpy(out + at, source + low, high - low)
-        places.append((at, low))
+        places.append((at, low, high))
         at += high - low
         out[at] = 10
         at += 1
     return text, places
+
+
+cdef struct Hit:
+    int end, anchor
+
+
+cdef struct Reach:
+    int back, forward
+
+
+def carry(bytes hits not None, list found not None, list places not None, list copies not None,
+          Py_ssize_t base_size, Py_ssize_t target_size, Py_ssize_t span, bytes reaches not None):
+    cdef const Hit *old = <const Hit *> PyBytes_AS_STRING(hits)
+    cdef const Reach *reach = <const Reach *> PyBytes_AS_STRING(reaches)
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(hits) // <Py_ssize_t> sizeof(Hit)
+    cdef Py_ssize_t anchors = PyBytes_GET_SIZE(reaches) // <Py_ssize_t> sizeof(Reach)
+    cdef Py_ssize_t target, base, length, stop, first, low, high, at, place = -1, offset = 0, shift = 0
+    cdef Py_ssize_t made = 0, room, i, n
+    cdef Py_ssize_t end, anchor
+    cdef bint left, right
+    cdef Marked *out
+    cdef list again = []
+    cdef bytes result
+    cdef Hit *into
+
+    room = len(found)
+    if count:
+        for target, base, length in copies:
+            room += _upto(old, count, base + length) - _upto(old, count, base)
+    out = <Marked *> PyMem_Malloc((room + 1) * sizeof(Marked))
+    if out == NULL:
+        raise MemoryError
+    try:
+        for target, base, length in copies if count else []:
+            stop = base + length
+            first = _upto(old, count, 0 if base == 0 and target == 0 else base + span - 1)
+            for i in range(first, count):
+                end = old[i].end
+                if end > stop:
+                    break
+                anchor = old[i].anchor
+                if anchor < 0 or anchor >= anchors:
+                    raise IndexError("no such anchor")
+                if made >= room:
+                    raise ValueError("hits are not in order")
+                low = end - reach[anchor].back
+                high = end + reach[anchor].forward
+                left = base <= low or (base == 0 and target == 0)
+                right = high <= stop or (stop == base_size and target + length == target_size)
+                out[made].end = <int> (end + target - base)
+                out[made].anchor = <int> anchor
+                out[made].fresh = not (left and right)
+                made += 1
+        n = len(places)
+        stop = 0
+        for end, anchor in found:
+            while place + 1 < n:
+                at, low, high = places[place + 1]
+                if at >= end:
+                    break
+                place += 1
+                offset = at
+                shift = low - at
+                stop = high - low + at
+            if end > stop or (offset + shift > 0 and end - offset < span):
+                continue  # across the seam between two windows, or not of the edit
+            if made >= room:
+                raise ValueError("hits are not in order")
+            out[made].end = <int> (end + shift)
+            out[made].anchor = <int> anchor
+            out[made].fresh = 2
+            made += 1
+        qsort(out, made, sizeof(Marked), _by_place)
+        # the same hit carried and found counts as carried
+        n = 0
+        for i in range(made):
+            if n and out[n - 1].end == out[i].end and out[n - 1].anchor == out[i].anchor:
+                continue
+            out[n] = out[i]
+            n += 1
+        result = PyBytes_FromStringAndSize(NULL, n * <Py_ssize_t> sizeof(Hit))
+        into = <Hit *> PyBytes_AS_STRING(result)
+        for i in range(n):
+            into[i].end = out[i].end
+            into[i].anchor = out[i].anchor
+            if out[i].fresh:
+                again.append((<Py_ssize_t> out[i].end, <Py_ssize_t> out[i].anchor))
+        return result, again
+    finally:
+        PyMem_Free(out)
+
+
+cdef struct Marked:
+    int end, anchor, fresh
+
+
+cdef int _by_place(const void *a, const void *b) noexcept nogil:
+    cdef const Marked *x = <const Marked *> a
+    cdef const Marked *y = <const Marked *> b
+    if x.end != y.end:
+        return -1 if x.end < y.end else 1
+    if x.anchor != y.anchor:
+        return -1 if x.anchor < y.anchor else 1
+    return x.fresh - y.fresh
+
+
+cdef Py_ssize_t _upto(const Hit *hits, Py_ssize_t count, Py_ssize_t end) noexcept:
+    """How many hits end at `end` or before."""
+    cdef Py_ssize_t low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) // 2
+        if hits[middle].end <= end:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 cdef struct Entry:

@@ -68,7 +68,7 @@ class Chains:
             at = int(self.pack.parents[at])
         data = self._kept[at] if at in self._kept else self.inflate(at)
         for step in reversed(chain):
-            data = self.kernel.apply(data, self.inflate(step), 0, 0, 0, HUGE, False)[0]
+            data = self.kernel.apply(data, self.inflate(step), 0, HUGE)[0]
         self.keep(number, data)
         return data
 

@@ -5,24 +5,28 @@ The format is git's (gitformat-pack(5), "Deltified representation"): two sizes, 
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
+
 Copy = tuple[int, int, int]
 """Offset in the target, offset in the base, length."""
 Window = tuple[int, int]
-"""Where the end of an anchor may have changed its meaning: from, up to and including."""
+"""A stretch of a target: from, up to."""
+Place = tuple[int, int, int]
+"""Where a window begins in a gathered text; where it begins, and ends, in the target."""
+Hit = tuple[int, int]
+"""An anchor's end in the data, and its number."""
 
 
 class BadDelta(ValueError):
     """The delta is damaged, does not belong to its base, or makes too much."""
 
 
-def apply(
-    base: bytes, patch: bytes, back: int, forward: int, lead: int, limit: int, wants_copies: bool
-) -> tuple[bytes, list[Copy] | None, list[Window]]:
+def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, list[Copy], list[Window]]:
     """The target of `patch` on `base`, what it copied (runs that go on in both are one), and its windows.
 
-    An anchor that ends at e is read and judged by the bytes from e - back to e + forward. It is outside of every window
-    only if those bytes stand in one copied run, or are cut short in base and target alike; then what was found in the base
-    holds for the target. `limit` is the largest target in bytes. Raises BadDelta.
+    Every stretch of up to `span` bytes that touches what was inserted, or a seam between two copies, lies in a window. With
+    a span of 0 copies and windows are not asked for. `limit` is the largest target in bytes. Raises BadDelta.
     """
     base_size, at = _size(patch, 0)
     if base_size != len(base):
@@ -35,7 +39,6 @@ def apply(
     copies: list[Copy] = []
     edits: list[Window] = []
     done = 0
-    copying = False
     while at < size:
         op = patch[at]
         at += 1
@@ -62,10 +65,9 @@ def apply(
                 copies[-1] = (last[0], last[1], last[2] + length)
             else:
                 copies.append((done, start, length))
-                if done or start:
+                if done or start:  # a seam, but where both begin
                     edits.append((done, done))
             done += length
-            copying = True
         elif op:
             if op > size - at:
                 raise BadDelta("it ends within an insertion")
@@ -75,38 +77,76 @@ def apply(
             at += op
             edits.append((done, done + op))
             done += op
-            copying = False
         else:
             raise BadDelta("it holds an unknown operation")
     if done != target_size:
         raise BadDelta("it makes less than it says")
-    if not (copying and copies[-1][1] + copies[-1][2] == base_size):
-        edits.append((done, done))
+    if not span:
+        return b"".join(pieces), [], []
     windows: list[Window] = []
     for start, end in edits:
-        low = max(0, start - forward)
-        high = done if start == end == done else end + back
+        low, high = max(0, start - span + 1), min(target_size, end + span - 1)
         if windows and windows[-1][1] >= low:
-            windows[-1] = (windows[-1][0], max(high, windows[-1][1]) if start != done else done)
+            windows[-1] = (windows[-1][0], max(high, windows[-1][1]))
         else:
             windows.append((low, high))
-    return b"".join(pieces), copies if wants_copies else None, windows
+    return b"".join(pieces), copies, windows
 
 
-def gather(target: bytes, windows: list[Window], lead: int) -> tuple[bytes, list[tuple[int, int]] | None]:
-    """The windows of `target`, each with `lead` bytes before it, in one text with newlines between, and where each stands:
-    offset in the text, offset in the target. The target itself, and None, when the windows cover most of it."""
-    size = len(target)
-    spans = [(max(0, low - lead), min(high, size)) for low, high in windows]
-    spans = [(low, high) for low, high in spans if high > low]
-    if (sum(high - low for low, high in spans) + len(spans)) * 4 >= size * 3:
-        return target, None
-    places: list[tuple[int, int]] = []
+def gather(target: bytes, windows: list[Window]) -> tuple[bytes, list[Place]]:
+    """The windows of `target` in one text with newlines between, and where each stands in both. The target itself when the
+    windows cover most of it. Raises ValueError when a window lies outside."""
+    if not all(0 <= low <= high <= len(target) for low, high in windows):
+        raise ValueError("a window lies outside of its text")
+    if sum(high - low + 1 for low, high in windows) * 4 >= len(target) * 3:
+        return target, [(0, 0, len(target))]
+    places: list[Place] = []
     at = 0
-    for low, high in spans:
-        places.append((at, low))
+    for low, high in windows:
+        places.append((at, low, high))
         at += high - low + 1
-    return b"".join(target[low:high] + b"\n" for low, high in spans), places
+    return b"".join(target[low:high] + b"\n" for low, high in windows), places
+
+
+def carry(
+    hits: bytes,
+    found: list[Hit],
+    places: list[Place],
+    copies: list[Copy],
+    base_size: int,
+    target_size: int,
+    span: int,
+    reaches: bytes,
+) -> tuple[bytes, list[Hit]]:
+    """What a target's hits are, and which of them must be read: the others mean what they meant in the base.
+
+    `hits` are the base's, in order, and so are those that come back: two native 32-bit numbers each, the end and the anchor.
+    `found` are those found in what `gather` made of the target, in order, and `places` say where that stands. An anchor is
+    at most `span` bytes long. `reaches` holds, for each anchor, how many bytes before and after the end of a hit its reading
+    may look at, as native 32-bit numbers too. A text's edge counts as unchanged where base and target alike end there.
+    """
+    numbers = memoryview(hits).cast("i").tolist()
+    reach = memoryview(reaches).cast("i").tolist()
+    marks: dict[Hit, bool] = {}
+    for end, anchor in zip(numbers[::2], numbers[1::2], strict=True):
+        for target, base, length in copies:
+            stop = base + length
+            first = base == target == 0
+            if not (first or base + span <= end) or not base < end <= stop:
+                continue
+            left = first or base <= end - reach[2 * anchor]
+            right = end + reach[2 * anchor + 1] <= stop or (stop == base_size and target + length == target_size)
+            hit = (end + target - base, anchor)
+            marks[hit] = marks.get(hit, False) or (left and right)
+    offsets = [offset for offset, _, _ in places]
+    for end, anchor in found:
+        offset, low, high = places[bisect_right(offsets, end - 1) - 1]
+        # across the seam between two windows there is nothing, and what ends before the edit is carried
+        if end - offset <= high - low and (low == 0 or end - offset >= span):
+            marks.setdefault((end - offset + low, anchor), False)
+    ordered = sorted(marks)
+    flat = array("i", [number for hit in ordered for number in hit])
+    return flat.tobytes(), [hit for hit in ordered if not marks[hit]]
 
 
 def changed_entries(

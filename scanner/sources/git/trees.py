@@ -79,7 +79,7 @@ class Forest:
             number = stack.pop()
             parent = int(parents[number])
             base = chains.base(parent)
-            data = apply(base, inflate(number), 1, 1, 0, HUGE, False)[0]
+            data = apply(base, inflate(number), 0, HUGE)[0]
             yield number, base, data
             left[parent] -= 1
             if not left[parent]:

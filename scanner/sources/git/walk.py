@@ -6,7 +6,6 @@ found in the base outside of them is carried over. What this path does not under
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -32,22 +31,25 @@ class Pair(Protocol):
 
 
 class Reader(Protocol):
-    """Detection, as the walk needs it. Outside of `back` and `forward` around an edit nothing that is not far changes."""
+    """Detection, as the walk needs it: where anchors end, which of these hits can lead to anything, and what they lead to.
 
-    back: int
-    forward: int
-    lead: int
+    No anchor is longer than `span` bytes. `reaches` holds two native 32-bit numbers an anchor: how many bytes before and
+    after the end of its hit decide what comes of it.
+    """
+
+    span: int
+    reaches: bytes
 
     def hits(self, data: bytes) -> list[tuple[int, int]]: ...
+    def sift(self, data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, int]]: ...
     def pairs(self, data: bytes, hits: list[tuple[int, int]]) -> list[Any]: ...
-    def far(self, hits: list[tuple[int, int]]) -> bool: ...
 
 
 class Seen(NamedTuple):
-    """What is known of an object when its children come: what was found in it, and whether it holds a far anchor."""
+    """What is known of an object when its children come: all its hits, as the kernel keeps them, and what they led to."""
 
+    hits: bytes
     pairs: list[Any]
-    far: bool
 
 
 class Walk:
@@ -106,34 +108,41 @@ class Walk:
 
     def _root(self, number: int) -> tuple[bytes, Seen]:
         data = self._chains.inflate(number)
-        hits = self._reader.hits(data)
-        if not hits:
-            return data, NOTHING
-        return data, Seen(self._reader.pairs(data, hits), self._reader.far(hits))
+        return data, self._whole(data)
 
-    def _delta(self, number: int, parent: int, base_seen: Seen) -> tuple[bytes, Seen]:
+    def _whole(self, data: bytes) -> Seen:
         reader = self._reader
+        found = reader.hits(data)
+        if not found:
+            return NOTHING
+        hits, again = self._kernel.carry(b"", found, [(0, 0, len(data))], [], 0, len(data), reader.span, reader.reaches)
+        return Seen(hits, self._read(data, again))
+
+    def _read(self, data: bytes, hits: list[tuple[int, int]]) -> list[Any]:
+        hits = self._reader.sift(data, hits)
+        return self._reader.pairs(data, hits) if hits else []
+
+    def _delta(self, number: int, parent: int, seen: Seen) -> tuple[bytes, Seen]:
+        reader, kernel = self._reader, self._kernel
         base = self._chains.base(parent)
-        pairs = base_seen.pairs
-        target, copies, windows = self._kernel.apply(
-            base, self._chains.inflate(number), reader.back, reader.forward, reader.lead, HUGE, bool(pairs)
+        target, copies, windows = kernel.apply(base, self._chains.inflate(number), reader.span, HUGE)
+        text, places = kernel.gather(target, windows)
+        found = reader.hits(text) if text else []
+        if not found and not seen.hits:
+            return target, NOTHING
+        if len(seen.pairs) * len(copies) > PATIENCE:
+            return target, self._whole(target)
+        hits, again = kernel.carry(
+            seen.hits, found, places, copies, len(base), len(target), reader.span, reader.reaches
         )
-        if base_seen.far:
-            hits = reader.hits(target)
-            return target, Seen(reader.pairs(target, hits), reader.far(hits)) if hits else NOTHING
-        text, places = self._kernel.gather(target, windows, reader.lead)
-        hits = reader.hits(text) if text else []
-        if hits and places is not None:
-            hits = _placed(hits, places)
-        far = reader.far(hits) if hits else False
-        carried: list[Any] = []
-        if pairs and copies:
-            carried, again = carry(pairs, copies, len(base), len(target), reader.lead)
-            if again:
-                hits = sorted({*hits, *again})
-        if hits:
-            carried += reader.pairs(target, hits)
-        return target, Seen(carried, far) if carried or far else NOTHING
+        pairs: list[Any] = []
+        if seen.pairs:
+            pairs, more = carry(seen.pairs, copies, len(base), len(target), reader.span)
+            if more:
+                again = sorted({*again, *more})
+        if again:
+            pairs += self._read(target, again)
+        return target, Seen(hits, pairs) if hits else NOTHING
 
     def _leave_out(self, number: int) -> None:
         """The object and everything that is a delta against it is for the reference path."""
@@ -152,36 +161,27 @@ class Walk:
         )
 
 
-NOTHING = Seen([], False)
+NOTHING = Seen(b"", [])
+PATIENCE = 1 << 20
+"""More comparisons than this cost more than reading the whole target."""
 
 
 def carry(
-    pairs: list[Any], copies: list[tuple[int, int, int]], base_size: int, target_size: int, lead: int
+    pairs: list[Any], copies: list[tuple[int, int, int]], base_size: int, target_size: int, span: int
 ) -> tuple[list[Any], list[tuple[int, int]]]:
     """What was found in the base and holds for the target as well, moved; and the hits that must be read again because
-    bytes they depend on have changed although the anchor, of at most `lead` bytes, has not."""
+    bytes that what they led to depends on have changed although the anchor, of at most `span` bytes, has not."""
     kept = []
     again = []
     for pair in pairs:
         low, high = pair.end - pair.back, pair.end + pair.forward
         for target, base, length in copies:
             stop = base + length
-            if not base < pair.end <= stop:
+            first = base == target == 0
+            if not (first or base + span <= pair.end) or not base < pair.end <= stop:
                 continue
-            left = base <= low or base == target == 0
-            right = high <= stop or (stop == base_size and target + length == target_size)
-            if left and right:
+            if (first or base <= low) and (high <= stop or (stop == base_size and target + length == target_size)):
                 kept.append(pair.moved(target - base))
-            elif base <= pair.end - lead or base == target == 0:
+            else:
                 again.append((pair.end + target - base, pair.anchor))
     return kept, again
-
-
-def _placed(hits: list[tuple[int, int]], places: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Hits in a gathered text at their places in the target."""
-    offsets = [offset for offset, _ in places]
-    out = []
-    for end, anchor in hits:
-        offset, target = places[bisect_right(offsets, end - 1) - 1]
-        out.append((end - offset + target, anchor))
-    return out

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 import zlib
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -23,7 +26,7 @@ from tests.sources.git.repositories import copy, number
 
 LIMIT = 1 << 20
 SEEDS = st.integers(0, 2**32 - 1)
-REACHES = st.tuples(st.integers(0, 600), st.integers(0, 600), st.integers(0, 300))
+SPANS = st.integers(1, 300)
 relaxed = settings(deadline=None, max_examples=150)
 costly = settings(deadline=None, max_examples=50)
 
@@ -85,21 +88,20 @@ def pair(seed: int) -> tuple[bytes, bytes, bytes]:
 
 
 @costly
-@given(seed=SEEDS, reach=REACHES)
-def test_right_deltas_are_applied(seed: int, reach: tuple[int, int, int]) -> None:
+@given(seed=SEEDS, span=SPANS)
+def test_right_deltas_are_applied(seed: int, span: int) -> None:
     base, target, patch = pair(seed)
-    compiled = chains.compiled.apply(base, patch, *reach, LIMIT, True)
-    assert compiled == kernel_py.apply(base, patch, *reach, LIMIT, True)
+    compiled = chains.compiled.apply(base, patch, span, LIMIT)
+    assert compiled == kernel_py.apply(base, patch, span, LIMIT)
     assert compiled[0] == target == simple(base, patch)
     for at, start, length in compiled[1]:
         assert target[at : at + length] == base[start : start + length]
-    without = chains.compiled.apply(base, patch, *reach, LIMIT, False)
-    assert without == kernel_py.apply(base, patch, *reach, LIMIT, False) == (target, None, compiled[2])
+    assert chains.compiled.apply(base, patch, 0, LIMIT) == kernel_py.apply(base, patch, 0, LIMIT) == (target, [], [])
 
 
 @relaxed
-@given(seed=SEEDS, flips=st.integers(1, 4), reach=REACHES)
-def test_damaged_deltas_are_read_or_refused_alike(seed: int, flips: int, reach: tuple[int, int, int]) -> None:
+@given(seed=SEEDS, flips=st.integers(1, 4), span=SPANS)
+def test_damaged_deltas_are_read_or_refused_alike(seed: int, flips: int, span: int) -> None:
     base, _, patch = pair(seed)
     rng = Random(seed)
     for _ in range(20):
@@ -116,7 +118,7 @@ def test_damaged_deltas_are_read_or_refused_alike(seed: int, flips: int, reach: 
             else:
                 del bad[at:]
             bad = bad or bytearray(b"\0")
-        given = (base, bytes(bad), *reach, LIMIT, True)
+        given = (base, bytes(bad), span, LIMIT)
         assert outcome(chains.compiled.apply, *given) == outcome(kernel_py.apply, *given)
 
 
@@ -125,7 +127,7 @@ def test_damaged_deltas_are_read_or_refused_alike(seed: int, flips: int, reach: 
 def test_bytes_that_are_no_delta_are_refused_alike(base: bytes, patch: bytes, limit: int, sized: bool) -> None:
     if sized:
         patch = number(len(base)) + patch
-    given = (base, patch, 7, 5, 3, limit, True)
+    given = (base, patch, 7, limit)
     assert outcome(chains.compiled.apply, *given) == outcome(kernel_py.apply, *given)
 
 
@@ -153,13 +155,13 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_wrong_with_a_delta_is_noticed(kernel: Any, name: str) -> None:
     with pytest.raises(BadDelta):
-        kernel.apply(TEN, REFUSED[name], 7, 5, 3, LIMIT, True)
+        kernel.apply(TEN, REFUSED[name], 7, LIMIT)
 
 
 def test_a_copy_of_65536_bytes(kernel: Any) -> None:
     base = Random(1).randbytes(70_000)
     patch = number(len(base)) + number(0x10001) + copy(3, 0x10000) + b"\x01x"
-    assert kernel.apply(base, patch, 1, 1, 1, LIMIT, True) == (
+    assert kernel.apply(base, patch, 2, LIMIT) == (
         base[3 : 3 + 0x10000] + b"x",
         [(0, 3, 0x10000)],
         [(0, 1), (0xFFFF, 0x10001)],
@@ -168,48 +170,109 @@ def test_a_copy_of_65536_bytes(kernel: Any) -> None:
 
 def test_neighbouring_copies_are_one(kernel: Any) -> None:
     patch = number(10) + number(10) + copy(0, 4) + copy(4, 6)
-    assert kernel.apply(TEN, patch, 3, 3, 3, LIMIT, True) == (TEN, [(0, 0, 10)], [])
+    assert kernel.apply(TEN, patch, 3, LIMIT) == (TEN, [(0, 0, 10)], [])
 
 
 @relaxed
 @given(
     target=st.binary(max_size=400),
-    windows=st.lists(st.tuples(st.integers(0, 450), st.integers(0, 450)), max_size=5),
-    lead=st.integers(0, 60),
+    windows=st.lists(st.tuples(st.integers(-5, 450), st.integers(-5, 450)).map(sorted).map(tuple), max_size=5),
 )
-def test_windows_are_gathered_alike(target: bytes, windows: list[tuple[int, int]], lead: int) -> None:
-    text, places = chains.compiled.gather(target, windows, lead)
-    assert (text, places) == kernel_py.gather(target, windows, lead)
-    if places is None:
-        assert text == target
+def test_windows_are_gathered_alike(target: bytes, windows: list[tuple[int, int]]) -> None:
+    if any(low < 0 or high > len(target) for low, high in windows):
+        for twin in (chains.compiled, kernel_py):
+            with pytest.raises(ValueError):
+                twin.gather(target, windows)
         return
-    stops = [at for at, _ in places[1:]] + [len(text)] * bool(places)
-    for (at, place), stop in zip(places, stops, strict=True):
-        assert text[at : stop - 1] == target[place : place + stop - 1 - at]
-        assert text[stop - 1 : stop] == b"\n"
-    gathered = {place + i for (at, place), stop in zip(places, stops, strict=True) for i in range(stop - 1 - at)}
-    for low, high in windows:
-        assert set(range(max(0, low - lead), min(high, len(target)))) <= gathered
+    text, places = chains.compiled.gather(target, windows)
+    assert (text, places) == kernel_py.gather(target, windows)
+    if text is not target:
+        assert text == b"".join(target[low:high] + b"\n" for low, high in windows)
+        assert [(low, high) for _, low, high in places] == windows
+        for at, low, high in places:
+            assert text[at : at + high - low] == target[low:high]
+    else:
+        assert places == [(0, 0, len(target))]
 
 
 @costly
-@given(seed=SEEDS, reach=REACHES)
-def test_outside_of_the_windows_all_that_counts_was_copied(seed: int, reach: tuple[int, int, int]) -> None:
-    """The bytes from e - back to e + forward stand in one copied run, or are cut short at an end of base and target alike."""
+@given(seed=SEEDS, span=SPANS)
+def test_what_lies_in_no_window_was_copied(seed: int, span: int) -> None:
+    """Every stretch of `span` bytes that is not in a window stands in one copied run."""
     base, target, patch = pair(seed)
-    back, forward, lead = reach
-    _, copies, windows = chains.compiled.apply(base, patch, back, forward, lead, LIMIT, True)
+    _, copies, windows = chains.compiled.apply(base, patch, span, LIMIT)
     assert windows == sorted(windows)
-    inside = {e for low, high in windows for e in range(low, high + 1)}
-    for end in range(1, len(target) + 1):
-        if end in inside:
-            continue
-        runs = [(at, start, length) for at, start, length in copies if at < end <= at + length]
-        assert len(runs) == 1, end
-        at, start, length = runs[0]
-        assert at <= end - back or at == start == 0, end
-        stop = at + length
-        assert end + forward <= stop or (stop == len(target) and start + length == len(base)), end
+    assert all(0 <= low <= high <= len(target) for low, high in windows)
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(windows))
+    for start in range(len(target) - span + 1):
+        if not any(low <= start and start + span <= high for low, high in windows):
+            assert any(at <= start and start + span <= at + length for at, _, length in copies), start
+
+
+WORDS = [re.compile(w) for w in (rb"token", rb"a[a-z]{0,20}e", rb"[0-9]{2,6}", rb"\n", rb"=.{1,9}\n")]
+WIDEST = 22
+REACH = [(rng.randrange(5, 90), rng.randrange(90)) for rng in [Random(3)] for _ in WORDS]
+REACHED = array("i", [n for reach in REACH for n in reach]).tobytes()
+
+
+def ends(data: bytes) -> list[tuple[int, int]]:
+    """Where the words end, all of them."""
+    found = {
+        (end, number)
+        for number, word in enumerate(WORDS)
+        for start in range(len(data))
+        for end in range(start + 1, min(len(data), start + WIDEST) + 1)
+        if word.fullmatch(data, start, end)
+    }
+    return sorted(found)
+
+
+def flat(hits: list[tuple[int, int]]) -> bytes:
+    return array("i", [n for hit in hits for n in hit]).tobytes()
+
+
+@costly
+@given(seed=SEEDS, span=st.integers(WIDEST, 80))
+def test_hits_are_carried_and_those_whose_meaning_may_have_changed_are_named(seed: int, span: int) -> None:
+    """All hits of the target come of those of its base and those in its windows, and what is not read again is the same."""
+    base, target, patch = pair(seed)
+    base, target = base[:1500], target[:1500]
+    patch = repositories.delta(base, target, Random(seed))
+    _, copies, windows = chains.compiled.apply(base, patch, span, LIMIT)
+    text, places = chains.compiled.gather(target, windows)
+    given = (flat(ends(base)), ends(text), places, copies, len(base), len(target), span, REACHED)
+    hits, again = chains.compiled.carry(*given)
+    assert (hits, again) == kernel_py.carry(*given)
+    assert hits == flat(ends(target))
+    assert again == sorted(set(again))
+
+    def around(data: bytes, end: int, anchor: int) -> tuple[bytes, bytes, bool, bool]:
+        back, forward = REACH[anchor]
+        return data[max(0, end - back) : end], data[end : end + forward], end <= back, end + forward >= len(data)
+
+    old = {(anchor, *around(base, end, anchor)[:2]) for end, anchor in ends(base)}
+    for end, anchor in set(ends(target)) - set(again):
+        assert (anchor, *around(target, end, anchor)[:2]) in old
+
+
+@relaxed
+@given(
+    hits=st.lists(st.tuples(st.integers(-9, 99), st.integers(0, 3)), max_size=8),
+    found=st.lists(st.tuples(st.integers(1, 99), st.integers(0, 3)), max_size=5),
+    copies=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)), max_size=5),
+)
+def test_hits_in_order_are_carried_alike_whatever_they_are(
+    hits: list[tuple[int, int]], found: list[tuple[int, int]], copies: list[tuple[int, int, int]]
+) -> None:
+    reaches = array("i", [n for reach in REACH[:4] for n in reach]).tobytes()
+    given = (flat(sorted(set(hits))), sorted(found), [(0, 0, 30), (40, 70, 90)], copies, 120, 120, 7, reaches)
+    assert chains.compiled.carry(*given) == kernel_py.carry(*given)
+
+
+@pytest.mark.parametrize("anchor", [-1, 5, 1 << 30])
+def test_an_anchor_that_is_none_is_refused(anchor: int) -> None:
+    with pytest.raises(IndexError):
+        chains.compiled.carry(flat([(9, anchor)]), [], [], [(0, 0, 20)], 20, 20, 3, REACHED)
 
 
 def test_gits_own_deltas(kernel: Any, tmp_path: Path) -> None:
@@ -233,7 +296,7 @@ def test_gits_own_deltas(kernel: Any, tmp_path: Path) -> None:
         data = chain.pop()
         deltas += len(chain)
         while chain:
-            data = kernel.apply(data, chain.pop(), 9, 9, 9, LIMIT, False)[0]
+            data = kernel.apply(data, chain.pop(), 9, LIMIT)[0]
         assert repositories.oid_of(BLOB, data).hex() == pack.oid(place)
         assert data in texts
     assert deltas > 10

@@ -1,0 +1,74 @@
+"""Which hits of context words can lead to anything: those with a long enough run of the secret's letters near behind them.
+
+A word like a provider's name stands everywhere in its own source code, and a pattern tried at each would be most of a scan.
+This is the plain twin of `_sift`, which is used where a compiler was at hand when deadkey was installed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class Need(NamedTuple):
+    """What must stand behind a hit: `shortest` bytes in a row, all in `letters`, that begin at most `near` bytes from it.
+
+    `letters` holds 256 bytes, each 0 or 1.
+    """
+
+    letters: bytes
+    shortest: int
+    near: int
+
+
+@cache
+def letters(digits: str) -> bytes:
+    """256 bytes, 1 for each byte that the hexadecimal number `digits` has a bit for."""
+    number = int(digits, 16)
+    return bytes(number >> c & 1 for c in range(256))
+
+
+def plain_run(data: bytes, low: int, high: int, letters: bytes, shortest: int) -> int:
+    """Where the first `shortest` bytes in a row begin between `low` and `high` that are all in `letters`; -1: nowhere."""
+    found = _expression(letters, shortest).search(data, low, high)
+    return found.start() if found else -1
+
+
+@cache
+def _expression(letters: bytes, shortest: int) -> Any:
+    inside = b"".join(b"\\x%02x" % c for c in range(256) if letters[c])
+    return re.compile(b"[" + inside + b"]{%d}" % shortest) if inside else re.compile(b"(?!)")
+
+
+class PlainSift:
+    """By anchor: what its hits need, None for those that need nothing, and an empty sequence where none is wanted."""
+
+    def __init__(self, needs: Iterable[Need | tuple[()] | None]) -> None:
+        self._needs: list[tuple[Any, int] | tuple[()] | None] = []
+        for need in needs:
+            if need:
+                self._needs.append((_expression(need.letters, need.shortest), need.near + need.shortest))
+            else:
+                self._needs.append(need)
+
+    def __call__(self, data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The hits, each an end and an anchor's number, that have what they need."""
+        out = []
+        for hit in hits:
+            end, anchor = hit
+            need = self._needs[anchor]
+            if need is None or (need and need[0].search(data, end, end + need[1])):
+                out.append(hit)
+        return out
+
+
+Sift: Any
+run: Callable[[bytes, int, int, bytes, int], int]
+try:
+    _compiled = import_module("scanner.detect._sift")
+    Sift, run = _compiled.Sift, _compiled.run
+except ImportError:
+    Sift, run = PlainSift, plain_run

@@ -1,0 +1,99 @@
+"""What a secret is made of: the bytes that may stand in it, and the fewest there are."""
+
+from __future__ import annotations
+
+import re
+import re._constants as sre  # the parser's own names: typed nowhere, but stable since Python 3.11
+import re._parser as parser
+from typing import Any
+
+EVERY = frozenset(range(256))
+
+
+def secret_letters(pattern: str) -> tuple[frozenset[int], int]:
+    """Of what a pattern's group `secret` matches, or all of it where there is no such group: every byte that may stand in
+    it (or more), and the length of the shortest."""
+    tree = parser.parse(pattern.encode())
+    items: Any = tree
+    number = tree.state.groupdict.get("secret")
+    if number is not None:
+        found = _group(tree, number)
+        if found is None:
+            return EVERY, 0
+        items = found
+    holder = parser.SubPattern(tree.state, list(items))
+    letters = _letters(items)
+    if tree.state.flags & sre.SRE_FLAG_IGNORECASE:
+        letters |= {ord(chr(c).swapcase()) for c in letters if c < 128}
+    return letters, int(holder.getwidth()[0])
+
+
+def _group(items: Any, number: int) -> Any:
+    for op, value in items:
+        if op is sre.SUBPATTERN and value[0] == number:
+            return None if value[1] or value[2] else value[3]
+        for part in _parts(op, value):
+            found = _group(part, number)
+            if found is not None:
+                return found
+    return None
+
+
+def _parts(op: Any, value: Any) -> list[Any]:
+    """What a group, a choice or a repeat holds. Look-around adds nothing to a match."""
+    if op is sre.SUBPATTERN:
+        return [value[3]]
+    if op is sre.BRANCH:
+        return list(value[1])
+    if op is sre.ATOMIC_GROUP:
+        return [value]
+    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+        return [value[2]]
+    return []
+
+
+def _letters(items: Any) -> frozenset[int]:
+    out: set[int] = set()
+    for op, value in items:
+        if op is sre.LITERAL:
+            out.add(value)
+        elif op is sre.NOT_LITERAL:
+            out |= EVERY - {value}
+        elif op is sre.IN:
+            out |= _class(value)
+        elif op in (sre.AT, sre.ASSERT, sre.ASSERT_NOT):
+            continue
+        elif op is sre.SUBPATTERN and (value[1] or value[2]):
+            return EVERY  # flags of its own
+        elif parts := _parts(op, value):
+            for part in parts:
+                out |= _letters(part)
+        else:  # any byte, a reference back, or what is not known here
+            return EVERY
+    return frozenset(out)
+
+
+_CATEGORIES = {
+    sre.CATEGORY_DIGIT: rb"\d",
+    sre.CATEGORY_NOT_DIGIT: rb"\D",
+    sre.CATEGORY_WORD: rb"\w",
+    sre.CATEGORY_NOT_WORD: rb"\W",
+    sre.CATEGORY_SPACE: rb"\s",
+    sre.CATEGORY_NOT_SPACE: rb"\S",
+}
+
+
+def _class(members: Any) -> frozenset[int]:
+    out: set[int] = set()
+    negated = False
+    for op, value in members:
+        if op is sre.NEGATE:
+            negated = True
+        elif op is sre.LITERAL:
+            out.add(value)
+        elif op is sre.RANGE:
+            out.update(range(value[0], value[1] + 1))
+        else:
+            expression = re.compile(_CATEGORIES[value])
+            out.update(c for c in range(256) if expression.match(bytes([c])))
+    return EVERY - out if negated else frozenset(out)

@@ -1,0 +1,65 @@
+"""What is sifted out leads to nothing, and both twins sift alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.detect import sift
+from scanner.detect.engine import Engine
+from scanner.detect.sift import Need, PlainSift, plain_run
+from scanner.ruleset.ruleset import Ruleset
+from tests.detect import plain
+
+relaxed = settings(deadline=None, max_examples=200)
+HEX = bytes(chr(c) in "0123456789abcdef" for c in range(256))
+TEXT = st.lists(st.sampled_from([b"0", b"a", b"f", b"g", b"\n", b"\xff", b"0123456789abcdef"]), max_size=60).map(
+    b"".join
+)
+NEEDS: list[Any] = [None, Need(HEX, 4, 6), (), Need(HEX, 1, 0), Need(HEX, 16, 20), Need(bytes(256), 1, 9)]
+
+
+@pytest.fixture(scope="module")
+def engine(ruleset: Ruleset) -> Engine:
+    return Engine(ruleset)
+
+
+@relaxed
+@given(data=plain.texts())
+def test_what_is_sifted_out_leads_to_nothing(engine: Engine, data: bytes) -> None:
+    hits = engine.hits(data)
+    assert engine.pairs(data, engine.sift(data, hits)) == engine.pairs(data, hits)
+
+
+@relaxed
+@given(data=TEXT, places=st.lists(st.tuples(st.integers(0, 70), st.integers(0, len(NEEDS) - 1))))
+def test_the_twins_sift_alike(data: bytes, places: list[tuple[int, int]]) -> None:
+    kept = PlainSift(NEEDS)(data, places)
+    assert sift.Sift(NEEDS)(data, places) == kept
+    for end, number in places:
+        need = NEEDS[number]
+        if need:
+            starts = range(end, min(end + need.near, len(data) - need.shortest) + 1)
+            there = any(all(need.letters[c] for c in data[at : at + need.shortest]) for at in starts)
+        else:
+            there = need is None
+        assert ((end, number) in kept) == there
+
+
+@relaxed
+@given(data=TEXT, low=st.integers(0, 70), high=st.integers(-3, 90), shortest=st.integers(1, 20))
+def test_the_twins_find_the_same_run(data: bytes, low: int, high: int, shortest: int) -> None:
+    starts = [
+        at for at in range(low, min(high, len(data)) - shortest + 1) if all(HEX[c] for c in data[at : at + shortest])
+    ]
+    expected = starts[0] if starts else -1
+    assert sift.run(data, low, high, HEX, shortest) == plain_run(data, low, high, HEX, shortest) == expected
+
+
+@pytest.mark.parametrize("hits", [[(3, 9)], [(3, -1)]])
+def test_an_anchor_that_is_none_is_refused(hits: list[tuple[int, int]]) -> None:
+    with pytest.raises(IndexError):
+        sift.Sift(NEEDS)(b"text", hits)
