@@ -252,61 +252,128 @@ cdef struct Entry:
     bint folder
 
 
-def changed_entries(bytes base not None, bytes target not None, Py_ssize_t oid_size, set wanted not None,
-                    dict names not None, list codes not None, list oids not None):
+def changed_entries(bytes base not None, bytes target not None, bytes index not None, list copies not None,
+                    Py_ssize_t oid_size, set wanted not None, dict names not None, Py_ssize_t owner,
+                    bytearray edges not None, bytearray oids not None):
     cdef const unsigned char *a = <const unsigned char *> PyBytes_AS_STRING(base)
     cdef const unsigned char *b = <const unsigned char *> PyBytes_AS_STRING(target)
+    cdef const int *stops = <const int *> PyBytes_AS_STRING(index)
     cdef Py_ssize_t a_size = PyBytes_GET_SIZE(base), b_size = PyBytes_GET_SIZE(target)
-    cdef Py_ssize_t both = a_size if a_size < b_size else b_size
-    cdef Py_ssize_t head = 0, tail = 0, old, new, at = 0, stop
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(index) // <Py_ssize_t> sizeof(int)
+    cdef Py_ssize_t old = 0, new = 0, taken = 0, made = 0, run = 0, runs = len(copies), room, upto, i
+    cdef Py_ssize_t at = 0, start = 0, length = 0
     cdef Entry left, right
     cdef bint has_left = False, has_right = False
     cdef int order
+    cdef int *out
 
-    while both - head >= 8 and memcmp(a + head, b + head, 8) == 0:
-        head += 8
-    while head < both and a[head] == b[head]:
-        head += 1
-    while both - tail >= 8 and memcmp(a + a_size - tail - 8, b + b_size - tail - 8, 8) == 0:
-        tail += 8
-    while tail < both and a[a_size - tail - 1] == b[b_size - tail - 1]:
-        tail += 1
-    while at < b_size:
-        stop = _entry(b, b_size, at, oid_size)
-        if stop > head:
-            break
-        at = stop
-    old = new = at
-    while True:
-        if not has_left and old < a_size:
-            _parse(a, a_size, old, oid_size, &left)
-            has_left = True
-        if not has_right and new < b_size:
-            _parse(b, b_size, new, oid_size, &right)
-            has_right = True
-        if not has_left and not has_right:
-            return
-        if has_left and has_right:
-            order = _order(a, &left, b, &right)
+    if a_size > 0x7fffffff or b_size > 0x7fffffff:
+        raise BadDelta("it is too large for a tree")
+    if (stops[count - 1] if count else 0) != a_size:
+        raise ValueError("the index is of another tree")
+    room = b_size // (oid_size + 3) + 1
+    out = <int *> PyMem_Malloc(room * sizeof(int))
+    if out == NULL:
+        raise MemoryError
+    try:
+        while True:
+            if not has_left and not has_right:
+                while run < runs:
+                    at, start, length = copies[run]
+                    if new < at + length:
+                        break
+                    run += 1
+                if run < runs and at <= new and old - start == new - at:  # both stand in one copied run: go to its end
+                    upto = _whole_entries(stops, count, start + length)
+                    if upto > taken:
+                        if upto - taken > room - made:
+                            raise ValueError("the index is of another tree")
+                        for i in range(taken, upto):
+                            out[made] = stops[i] + <int> (at - start)
+                            made += 1
+                        taken = upto
+                        old = stops[upto - 1]
+                        new = old + at - start
+            if not has_left and old < a_size:
+                _parse(a, a_size, old, oid_size, &left)
+                has_left = True
+            if not has_right and new < b_size:
+                _parse(b, b_size, new, oid_size, &right)
+                has_right = True
+            if not has_left and not has_right:
+                break
+            if has_left and has_right:
+                order = _order(a, &left, b, &right)
+            else:
+                order = -1 if has_left else 1
+            if order == 0 and memcmp(a + left.stop - oid_size, b + right.stop - oid_size, oid_size) != 0:
+                _tell(a, &left, oid_size, 1, wanted, names, owner, edges, oids)
+                _tell(b, &right, oid_size, 0, wanted, names, owner, edges, oids)
+            elif order < 0:
+                _tell(a, &left, oid_size, 1, wanted, names, owner, edges, oids)
+            elif order > 0:
+                _tell(b, &right, oid_size, 0, wanted, names, owner, edges, oids)
+            if order <= 0:
+                old = left.stop
+                taken += 1
+                has_left = False
+            if order >= 0:
+                if made >= room:
+                    raise ValueError("the index is of another tree")
+                new = right.stop
+                out[made] = <int> new
+                made += 1
+                has_right = False
+        return PyBytes_FromStringAndSize(<const char *> out, made * <Py_ssize_t> sizeof(int))
+    finally:
+        PyMem_Free(out)
+
+
+cdef Py_ssize_t _whole_entries(const int *stops, Py_ssize_t count, Py_ssize_t head) noexcept:
+    """How many entries stop at `head` or before."""
+    cdef Py_ssize_t low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) // 2
+        if stops[middle] <= head:
+            low = middle + 1
         else:
-            order = -1 if has_left else 1
-        if order == 0:
-            if memcmp(a + left.stop - oid_size, b + right.stop - oid_size, oid_size) != 0:
-                _tell(base, a, &left, oid_size, 1, wanted, names, codes, oids)
-                _tell(target, b, &right, oid_size, 0, wanted, names, codes, oids)
-            old = left.stop
-            new = right.stop
-            has_left = has_right = False
-            if a_size - old == b_size - new and a_size - old <= tail:
-                return
-        elif order < 0:
-            _tell(base, a, &left, oid_size, 1, wanted, names, codes, oids)
-            old = left.stop
-            has_left = False
-        else:
-            _tell(target, b, &right, oid_size, 0, wanted, names, codes, oids)
-            new = right.stop
-            has_right = False
+            high = middle
+    return low
+
+
+def commit_ids(bytes data not None, Py_ssize_t oid_size):
+    cdef const unsigned char *text = <const unsigned char *> PyBytes_AS_STRING(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), width = 2 * oid_size, at = 5, count = 0, i
+    cdef bytes result
+    cdef unsigned char *out
+    cdef int high, low
+    if size < 6 + width or memcmp(text, <const char *> b"tree ", 5) != 0:
+        raise ValueError("it is no commit")
+    at = 6 + width
+    count = 1
+    while size - at >= 8 + width and memcmp(text + at, b"parent ", 7) == 0:
+        at += 8 + width
+        count += 1
+    if size - at >= 7 and memcmp(text + at, b"parent ", 7) == 0:
+        raise ValueError("it is no commit")
+    result = PyBytes_FromStringAndSize(NULL, count * oid_size)
+    out = <unsigned char *> PyBytes_AS_STRING(result)
+    for i in range(count * oid_size):
+        at = (5 if i < oid_size else 6 + width + 7 + (i // oid_size - 1) * (8 + width)) + 2 * (i % oid_size)
+        high = _digit(text[at])
+        low = _digit(text[at + 1])
+        if high < 0 or low < 0:
+            raise ValueError("it is no commit")
+        out[i] = <unsigned char> (high << 4 | low)
+    return result
+
+
+cdef int _digit(unsigned char c) noexcept:
+    if 0x30 <= c <= 0x39:
+        return c - 0x30
+    if 0x61 <= c <= 0x66:
+        return c - 0x57
+    return -1
 
 
 cdef int _parse(const unsigned char *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t oid_size,
@@ -338,16 +405,19 @@ cdef int _order(const unsigned char *a, const Entry *left, const unsigned char *
     return 0 if left_size == right_size else (-1 if left_size < right_size else 1)
 
 
-cdef int _tell(bytes tree, const unsigned char *data, const Entry *entry, Py_ssize_t oid_size, int gone,
-               set wanted, dict names, list codes, list oids) except -1:
+cdef int _tell(const unsigned char *data, const Entry *entry, Py_ssize_t oid_size, int gone, set wanted, dict names,
+               Py_ssize_t owner, bytearray edges, bytearray oids) except -1:
     cdef bytes oid, name
+    cdef long long record[2]
     if not entry.folder and not wanted:
         return 0
     oid = PyBytes_FromStringAndSize(<const char *> data + entry.stop - oid_size, oid_size)
     if entry.folder or oid in wanted:
         name = PyBytes_FromStringAndSize(<const char *> data + entry.name, entry.size)
-        codes.append(<object> names.setdefault(name, len(names)) << 2 | (2 if entry.folder else 0) | gone)
-        oids.append(oid)
+        record[0] = owner
+        record[1] = <long long> <object> names.setdefault(name, len(names)) << 2 | (2 if entry.folder else 0) | gone
+        edges += (<const unsigned char *> record)[:16]
+        oids += oid
     return 0
 
 

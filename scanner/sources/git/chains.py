@@ -9,7 +9,7 @@ from typing import Any
 from isal import isal_zlib
 
 from scanner.sources.git import kernel_py
-from scanner.sources.git.pack import Pack
+from scanner.sources.git.pack import Pack, numbers
 
 compiled: Any
 try:
@@ -36,15 +36,16 @@ class Chains:
     def __init__(self, pack: Pack, plain: bool = False) -> None:
         self.pack = pack
         self.kernel = kernel(plain)
+        self._sizes, self._starts, self._ends = (numbers(x) for x in (pack.sizes, pack.starts, pack.ends))
+        self._parents = numbers(pack.parents)
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._kept_bytes = 0
 
     def inflate(self, number: int) -> bytes:
-        pack = self.pack
-        size = int(pack.sizes[number])
+        size = self._sizes[number]
         if size > HUGE:
             raise ValueError("too large for this path")
-        stream = pack.data[int(pack.starts[number]) : int(pack.ends[number])]
+        stream = self.pack.data[self._starts[number] : self._ends[number]]
         if len(stream) <= SMALL:
             data: bytes = isal_zlib.decompress(stream, 15, max(size, 1))
         else:
@@ -61,15 +62,20 @@ class Chains:
         kept = self._kept.get(number)
         if kept is not None:
             return kept
+        data = self.content(number)
+        self.keep(number, data)
+        return data
+
+    def content(self, number: int) -> bytes:
+        """The content of any object, from the nearest base that is kept."""
         chain = []
         at = number
-        while at not in self._kept and self.pack.parents[at] >= 0:
+        while at not in self._kept and self._parents[at] >= 0:
             chain.append(at)
-            at = int(self.pack.parents[at])
+            at = self._parents[at]
         data = self._kept[at] if at in self._kept else self.inflate(at)
         for step in reversed(chain):
             data = self.kernel.apply(data, self.inflate(step), 0, HUGE)[0]
-        self.keep(number, data)
         return data
 
     def keep(self, number: int, data: bytes) -> None:

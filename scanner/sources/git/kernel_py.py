@@ -5,6 +5,7 @@ The format is git's (gitformat-pack(5), "Deltified representation"): two sizes, 
 
 from __future__ import annotations
 
+import struct
 from array import array
 from bisect import bisect_right
 
@@ -152,42 +153,74 @@ def carry(
 def changed_entries(
     base: bytes,
     target: bytes,
+    index: bytes,
+    copies: list[Copy],
     oid_size: int,
     wanted: set[bytes],
     names: dict[bytes, int],
-    codes: list[int],
-    oids: list[bytes],
-) -> None:
+    owner: int,
+    edges: bytearray,
+    oids: bytearray,
+) -> bytes:
     """What a tree object has that another has not, and the other way round: folders, and of the rest what is wanted.
 
-    Each such entry is appended: to `codes` four times the number of its name in `names`, which grows, plus 2 for a folder
-    and 1 for what `base` alone has; to `oids` its id. With an empty base it is all of the target. Where entries are not in
-    git's order some may be told as gone and come. Raises BadDelta when one is no tree.
+    For each such entry two native 64-bit numbers are appended to `edges`: the owner, and four times the number of its name
+    in `names`, which grows, plus 2 for a folder and 1 for what `base` alone has; and to `oids` its id. With an empty base
+    it is all of the target. Where entries are not in git's order some may be told as gone and come.
+
+    `copies` are what `apply` said of the two. `index` says where the entries of `base` stop, in native 32-bit numbers, and
+    what is returned says so of the target. Raises BadDelta when one is no tree.
     """
-    tail = _alike(base, target, -1)
-    old = new = _skip(target, _alike(base, target, 1), oid_size)
+    stops = memoryview(index).cast("i").tolist()
+    if (stops[-1] if stops else 0) != len(base):
+        raise ValueError("the index is of another tree")
+    made: list[int] = []
     left = right = None
+    old = new = taken = run = 0
     while True:
+        if left is None and right is None:
+            while run < len(copies) and copies[run][0] + copies[run][2] <= new:
+                run += 1
+            at, start, length = copies[run] if run < len(copies) else (0, 0, 0)
+            if length and at <= new and old - start == new - at:  # both stand in one copied run: go to its end
+                upto = bisect_right(stops, start + length)
+                if upto > taken:
+                    made += [stop + at - start for stop in stops[taken:upto]]
+                    taken, old = upto, stops[upto - 1]
+                    new = old + at - start
         if left is None and old < len(base):
             left = _entry(base, old, oid_size)
         if right is None and new < len(target):
             right = _entry(target, new, oid_size)
         if left is None and right is None:
-            return
-        if left is not None and right is not None and left[0] == right[0]:
-            if left[2] != right[2]:
-                _tell(left, 1, wanted, names, codes, oids)
-                _tell(right, 0, wanted, names, codes, oids)
-            old, new, left, right = left[3], right[3], None, None
-            if len(base) - old == len(target) - new <= tail:
-                return
-        elif right is None or (left is not None and left[0] < right[0]):
-            assert left is not None
-            _tell(left, 1, wanted, names, codes, oids)
-            old, left = left[3], None
-        else:
-            _tell(right, 0, wanted, names, codes, oids)
-            new, right = right[3], None
+            break
+        order = 1 if left is None else -1 if right is None else (left[0] > right[0]) - (left[0] < right[0])
+        changed = order != 0 or (left and left[2]) != (right and right[2])
+        if left is not None and order <= 0:
+            if changed:
+                _tell(left, 1, wanted, names, owner, edges, oids)
+            old = left[3]
+            taken += 1
+        if right is not None and order >= 0:
+            if changed:
+                _tell(right, 0, wanted, names, owner, edges, oids)
+            new = right[3]
+            made.append(new)
+        left, right = left if order > 0 else None, right if order < 0 else None
+    return array("i", made).tobytes()
+
+
+def commit_ids(data: bytes, oid_size: int) -> bytes:
+    """The ids of a commit object's tree and of its parents, one after the other. Raises ValueError when it has none."""
+    width = 2 * oid_size
+    found = [data[5 : 5 + width] if data.startswith(b"tree ") and len(data) >= 6 + width else b""]
+    at = 6 + width
+    while data.startswith(b"parent ", at):
+        found.append(data[at + 7 : at + 7 + width] if len(data) >= at + 8 + width else b"")
+        at += 8 + width
+    if not all(len(x) == width and set(x) <= set(b"0123456789abcdef") for x in found):
+        raise ValueError("it is no commit")
+    return bytes.fromhex(b"".join(found).decode())
 
 
 Entry = tuple[bytes, int, bytes, int]
@@ -204,41 +237,19 @@ def _entry(tree: bytes, at: int, oid_size: int) -> Entry:
 
 
 def _tell(
-    entry: Entry, gone: int, wanted: set[bytes], names: dict[bytes, int], codes: list[int], oids: list[bytes]
+    entry: Entry,
+    gone: int,
+    wanted: set[bytes],
+    names: dict[bytes, int],
+    owner: int,
+    edges: bytearray,
+    oids: bytearray,
 ) -> None:
     key, size, oid, _ = entry
     folder = 2 if len(key) > size else 0
     if folder or oid in wanted:
-        codes.append(names.setdefault(key[:size], len(names)) << 2 | folder | gone)
-        oids.append(oid)
-
-
-def _alike(one: bytes, other: bytes, way: int) -> int:
-    """How many bytes both begin with, or with `way` -1 end with."""
-    low, high = 0, min(len(one), len(other)) + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        same = (
-            one[low:middle] == other[low:middle]
-            if way > 0
-            else one[len(one) - middle :] == other[len(other) - middle :]
-        )
-        low, high = (middle, high) if same else (low, middle)
-    return low
-
-
-def _skip(tree: bytes, upto: int, oid_size: int) -> int:
-    """Where the entry begins that holds the byte at `upto`."""
-    at = 0
-    while at < len(tree):
-        space, end = tree.find(b" ", at), tree.find(b"\0", at)
-        stop = end + 1 + oid_size
-        if not at < space < end or stop > len(tree):
-            raise BadDelta("it is no tree")
-        if stop > upto:
-            break
-        at = stop
-    return at
+        edges += struct.pack("qq", owner, names.setdefault(key[:size], len(names)) << 2 | folder | gone)
+        oids += oid
 
 
 def _size(patch: bytes, at: int) -> tuple[int, int]:

@@ -35,6 +35,11 @@ class UnknownPack(DeadkeyError):
     """This pack or its index is of a kind not known here, or damaged; git may still be able to read it."""
 
 
+def numbers(array: Ints) -> memoryview[int]:
+    """The same memory, of which single numbers are read several times as fast."""
+    return cast("memoryview[int]", memoryview(cast(Any, array)))
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """One pack; its objects are numbered in the order in which they lie in the file."""

@@ -139,7 +139,7 @@ class PackedSource:
             count += len(mine)
         noted = [n._replace(owners=numbers[pack][n.owners]) for pack, n in share(note, units)]
         oid_size = len(next(iter(wanted)))
-        notes = Notes(oid_size, kernel(self.plain))
+        notes = Notes(oid_size, kernel(self.plain), set(wanted))
         single: list[bytes] = []
         for kind, oid, path in self.loose:
             if kind in ("commit", "tree"):
@@ -149,7 +149,7 @@ class PackedSource:
                 if kind == "commit":
                     notes.commit(bytes.fromhex(oid), data)
                 else:
-                    notes.tree(count + len(single), b"", data, set(wanted))
+                    notes.tree(count + len(single), b"", data, b"", [])
                     single.append(bytes.fromhex(oid))
         oids.append(np.frombuffer(b"".join(single), np.uint8).reshape(-1, oid_size))
         parents.append(np.full(len(single), -1, np.int64))

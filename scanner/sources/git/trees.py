@@ -6,14 +6,13 @@ puts it together again, for the entries that lead to something wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import repeat
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from scanner.sources.git.chains import HUGE, Chains
-from scanner.sources.git.pack import COMMIT, TREE, Bytes, Ints, Pack, children
+from scanner.sources.git.pack import COMMIT, TREE, Bytes, Ints, Pack, children, numbers
 
 GONE, FOLDER, NAME = 1, 2, 2
 """In an edge's code: the bit of what was there before only, that of a folder, and how far up the name's number stands."""
@@ -42,107 +41,97 @@ class Forest:
     def __init__(self, pack: Pack, plain: bool = False) -> None:
         self.pack = pack
         self._chains = Chains(pack, plain)
-        numbers = np.flatnonzero((pack.kinds == TREE) | (pack.kinds == COMMIT))
-        self._first, self._kids = children(pack, numbers)
+        wanted = np.flatnonzero((pack.kinds == TREE) | (pack.kinds == COMMIT))
+        first, self._kids = children(pack, wanted)
+        self._first = numbers(first)
+        self._parents = numbers(pack.parents)
 
     def note(self, roots: Iterable[int], blobs: frozenset[bytes]) -> Noted:
         """All that stands in whole trees of deltas: folders, and of the rest what is in `blobs`.
 
         Raises what `pack.UNREADABLE` names.
         """
-        notes = Notes(self.pack.oids.shape[1], self._chains.kernel)
-        wanted = set(blobs)
-        kinds = self.pack.kinds
+        notes = Notes(self.pack.oids.shape[1], self._chains.kernel, set(blobs))
         for root in roots:
-            tree = kinds[root] == TREE
-            for number, base, data in self.walk(root):
-                if tree:
-                    notes.tree(number, base, data, wanted)
-                else:
-                    notes.commit(bytes(self.pack.oids[number]), data)
+            self._walk(root, notes)
         return notes.noted()
 
-    def walk(self, root: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """A root and all that is, in the end, a delta against it, parents first: number, the content of what it is a delta
-        against (nothing for the root), and its own content."""
-        chains, first, kids, parents = self._chains, self._first, self._kids, self.pack.parents
+    def _walk(self, root: int, notes: Notes) -> None:
+        """A root and all that is, in the end, a delta against it, bases first."""
+        chains, parents = self._chains, self._parents
         inflate, apply = chains.inflate, chains.kernel.apply
+
+        def commit(number: int, base: bytes, data: bytes, index: bytes, copies: Any) -> bytes:
+            notes.commit(self.pack.oids[number].tobytes(), data)
+            return b""
+
+        note = notes.tree if self.pack.kinds[root] == TREE else commit
         data = inflate(root)
-        yield root, b"", data
-        low, high = int(first[root]), int(first[root + 1])
-        if high == low:
+        index = note(root, b"", data, b"", [])
+        stack = self._children(root)
+        if not stack:
             return
-        stack = kids[low:high].tolist()
-        left = {root: high - low}
+        left = {root: len(stack)}
+        indexes = {root: index}
         chains.keep(root, data)
         while stack:
             number = stack.pop()
-            parent = int(parents[number])
+            parent = parents[number]
             base = chains.base(parent)
-            data = apply(base, inflate(number), 0, HUGE)[0]
-            yield number, base, data
+            data, copies, _ = apply(base, inflate(number), 1, HUGE)
+            index = note(number, base, data, indexes[parent], copies)
             left[parent] -= 1
             if not left[parent]:
-                del left[parent]
+                del left[parent], indexes[parent]
                 chains.drop(parent)
-            low, high = int(first[number]), int(first[number + 1])
-            if high > low:
-                stack.extend(kids[low:high].tolist())
-                left[number] = high - low
+            if below := self._children(number):
+                stack += below
+                left[number] = len(below)
+                indexes[number] = index
                 chains.keep(number, data)
+
+    def _children(self, number: int) -> list[int]:
+        low, high = self._first[number], self._first[number + 1]
+        return self._kids[low:high].tolist() if high > low else []
 
 
 class Notes:
-    """Collects what a `Noted` holds."""
+    """Collects what a `Noted` holds, of trees and commits with ids of `oid_size` bytes."""
 
-    def __init__(self, oid_size: int, kernel: Any) -> None:
+    def __init__(self, oid_size: int, kernel: Any, wanted: set[bytes]) -> None:
         self._kernel = kernel
+        self._wanted = wanted
         self._names: dict[bytes, int] = {}
-        self._codes: list[int] = []
-        self._oids: list[bytes] = []
-        self._owners: list[int] = []
-        self._rows: list[bytes] = []
+        self._edges = bytearray()
+        self._oids = bytearray()
+        self._rows = bytearray()
         self._more: list[tuple[bytes, bytes]] = []
         self._oid_size = oid_size
 
-    def tree(self, owner: int, base: bytes, data: bytes, wanted: set[bytes]) -> None:
-        """What a tree has that another has not, and the other way round. Raises BadDelta when one is no tree."""
-        self._kernel.changed_entries(base, data, self._oid_size, wanted, self._names, self._codes, self._oids)
-        if fresh := len(self._codes) - len(self._owners):
-            self._owners.extend(repeat(owner, fresh))
+    def tree(self, owner: int, base: bytes, data: bytes, index: bytes, copies: list[tuple[int, int, int]]) -> bytes:
+        """What a tree has that the one it is made from has not, and the other way round. See `kernel_py.changed_entries`
+        for `index`, `copies` and what is returned. Raises BadDelta when one is no tree."""
+        made: bytes = self._kernel.changed_entries(
+            base, data, index, copies, self._oid_size, self._wanted, self._names, owner, self._edges, self._oids
+        )
+        return made
 
     def commit(self, oid: bytes, data: bytes) -> None:
         """Raises ValueError when the commit has no proper tree or parents."""
-        tree, parents = parse_commit(data, self._oid_size)
-        self._rows += (oid, tree, parents[0] if parents else bytes(self._oid_size))
-        self._more += [(oid, p) for p in parents[1:]]
+        size = self._oid_size
+        ids = self._kernel.commit_ids(data, size)
+        self._rows += oid
+        self._rows += ids[: 2 * size].ljust(2 * size, b"\0")
+        for at in range(2 * size, len(ids), size):
+            self._more.append((oid, ids[at : at + size]))
 
     def noted(self) -> Noted:
+        edges = np.frombuffer(bytes(self._edges), np.int64).reshape(-1, 2)
         return Noted(
-            np.array(self._owners, np.int64),
-            np.array(self._codes, np.int64),
-            _rows(self._oids, self._oid_size),
+            edges[:, 0],
+            edges[:, 1],
+            np.frombuffer(bytes(self._oids), np.uint8).reshape(-1, self._oid_size),
             list(self._names),
-            _rows(self._rows, 3 * self._oid_size),
+            np.frombuffer(bytes(self._rows), np.uint8).reshape(-1, 3 * self._oid_size),
             self._more,
         )
-
-
-def _rows(parts: list[bytes], width: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, width)
-
-
-def parse_commit(data: bytes, oid_size: int) -> tuple[bytes, list[bytes]]:
-    """The ids of a commit object's tree and parents. Raises ValueError when it has no proper ones."""
-    width = 2 * oid_size
-    if data[:5] != b"tree ":
-        raise ValueError("it is no commit")
-    tree = bytes.fromhex(data[5 : 5 + width].decode("ascii"))
-    at = 6 + width
-    parents = []
-    while data[at : at + 7] == b"parent ":
-        parents.append(bytes.fromhex(data[at + 7 : at + 7 + width].decode("ascii")))
-        at += 8 + width
-    if not all(len(oid) == oid_size for oid in (tree, *parents)):
-        raise ValueError("it is no commit")
-    return tree, parents

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from scanner.model import Chunk, Origin
 from scanner.sources.git.chains import HUGE, Chains
 from scanner.sources.git.objects import Entry, message
-from scanner.sources.git.pack import BLOB, KINDS, UNREADABLE, Ints, Pack
+from scanner.sources.git.pack import BLOB, KINDS, UNREADABLE, Ints, Pack, numbers
 
 
 class Pair(Protocol):
@@ -68,7 +68,8 @@ class Walk:
         self.broken: list[Entry] = []
         self.bytes = 0
         self.objects = 0
-        self._first = first
+        self._first = numbers(first)
+        self._parents = numbers(pack.parents)
         self._kids = kids
         self._reader = reader
         self._tell = tell
@@ -80,10 +81,10 @@ class Walk:
         stack = [root]
         seen: dict[int, Seen] = {}
         left: dict[int, int] = {}
-        parents, first = self.pack.parents, self._first
+        parents, first = self._parents, self._first
         while stack:
             number = stack.pop()
-            parent = int(parents[number]) if number != root else -1
+            parent = parents[number] if number != root else -1
             try:
                 data, known = self._root(number) if parent < 0 else self._delta(number, parent, seen[parent])
             except UNREADABLE:
@@ -94,7 +95,7 @@ class Walk:
                 self.objects += 1
                 if known.pairs:
                     self._tell(self._chunk(number, data), known.pairs)
-                low, high = int(first[number]), int(first[number + 1])
+                low, high = first[number], first[number + 1]
                 if high > low:
                     stack.extend(self._kids[low:high].tolist())
                     seen[number] = known
@@ -151,7 +152,7 @@ class Walk:
         while queue:
             at = queue.pop()
             self.broken.append(Entry(self.pack.oid(at), kind, 0))
-            queue.extend(self._kids[int(self._first[at]) : int(self._first[at + 1])].tolist())
+            queue.extend(self._kids[self._first[at] : self._first[at + 1]].tolist())
 
     def _chunk(self, number: int, data: bytes) -> Chunk:
         kind = int(self.pack.kinds[number])

@@ -332,26 +332,37 @@ MODES = st.sampled_from([b"40000", b"100644", b"100755", b"120000", b"160000"])
 ENTRIES = st.dictionaries(NAMES, st.tuples(MODES, OIDS), max_size=9)
 
 
-def told(kernel: Any, base: bytes, target: bytes, wanted: set[bytes]) -> Any:
+def told(kernel: Any, base: bytes, target: bytes, wanted: set[bytes], seed: int) -> Any:
     """What a kernel says has changed: names, codes and ids; what it made of the names already there is in it as well."""
-    names, codes, oids = {b"known": 0}, [], []
-    said = outcome(kernel.changed_entries, base, target, 20, wanted, names, codes, oids)
-    return (said, names, codes, oids) if said is None else said
+    names, edges, oids = {b"known": 0}, bytearray(), bytearray()
+    given = (20, wanted, {}, 0, bytearray(), bytearray())
+    index = outcome(kernel.changed_entries, b"", base, b"", [], *given)
+    if isinstance(index, str):
+        return index
+    _, copies, _ = kernel.apply(base, repositories.delta(base, target, Random(seed)), 1, LIMIT)
+    said = outcome(kernel.changed_entries, base, target, index, copies, 20, wanted, names, 7, edges, oids)
+    if isinstance(said, str):
+        return said
+    owners, codes = (memoryview(bytes(edges)).cast("q").tolist()[n::2] for n in (0, 1))
+    assert set(owners) <= {7}
+    assert said == outcome(kernel.changed_entries, b"", target, b"", [], *given)
+    return names, codes, [bytes(oids[at : at + 20]) for at in range(0, len(oids), 20)]
 
 
 @relaxed
-@given(base=ENTRIES, target=ENTRIES, wanted=st.sets(OIDS, max_size=4), same=st.booleans())
+@given(base=ENTRIES, target=ENTRIES, wanted=st.sets(OIDS, max_size=4), same=st.booleans(), seed=SEEDS)
 def test_entries_that_changed_are_told(
     base: dict[bytes, tuple[bytes, bytes]],
     target: dict[bytes, tuple[bytes, bytes]],
     wanted: set[bytes],
     same: bool,
+    seed: int,
 ) -> None:
     if same:
         target = {**base, **dict(list(target.items())[:1])}
-    compiled = told(chains.compiled, tree(base), tree(target), wanted)
-    assert compiled == told(kernel_py, tree(base), tree(target), wanted)
-    _, numbers, codes, oids = compiled
+    compiled = told(chains.compiled, tree(base), tree(target), wanted, seed)
+    assert compiled == told(kernel_py, tree(base), tree(target), wanted, seed)
+    numbers, codes, oids = compiled
     names = list(numbers)
     found = [(names[code >> 2], code & 3, oid) for code, oid in zip(codes, oids, strict=True)]
     expected = [
@@ -378,4 +389,34 @@ def test_damaged_trees_are_read_or_refused_alike(
                 text[at : at + rng.randrange(4)] = rng.choice((b"", b"\0", b" ", b"40", bytes([rng.randrange(256)])))
             texts.append(bytes(text))
         wanted = {bytes([n]) * 20 for n in range(3)}
-        assert told(chains.compiled, *texts, wanted) == told(kernel_py, *texts, wanted)
+        assert told(chains.compiled, *texts, wanted, seed) == told(kernel_py, *texts, wanted, seed)
+
+
+HASHES = st.binary(min_size=20, max_size=20)
+
+
+@relaxed
+@given(
+    tree=HASHES,
+    parents=st.lists(HASHES, max_size=3),
+    cut=st.integers(0, 90),
+    change=st.none() | st.integers(0, 200),
+    byte=st.binary(min_size=1, max_size=1),
+)
+def test_what_a_commit_names_is_read_alike(
+    tree: bytes, parents: list[bytes], cut: int, change: int | None, byte: bytes
+) -> None:
+    data = b"".join([b"tree %s\n" % tree.hex().encode(), *(b"parent %s\n" % p.hex().encode() for p in parents)])
+    data += b"author A <a@b> 1 +0000\n\nparent of all"
+    for twin in (chains.compiled, kernel_py):
+        assert twin.commit_ids(data, 20) == b"".join([tree, *parents])
+    if change is not None:
+        data = data[:change] + byte + data[change + 1 :]
+    data = data[: len(data) - cut]
+    said = []
+    for twin in (chains.compiled, kernel_py):
+        try:
+            said.append(twin.commit_ids(data, 20))
+        except ValueError as e:
+            said.append(str(e))
+    assert said[0] == said[1]
