@@ -81,7 +81,9 @@ def main() -> None:
     rules, anchors = compile_rules(load(files))
     base, hits = anchoring(anchors, text)
     speed = len(text) / base / 1e6
-    print(f"anchors            {speed:8.0f} MB/s over {len(text) / 1e6:.0f} MB, {len(anchors)} expressions, {hits} hits")
+    print(
+        f"anchors            {speed:8.0f} MB/s over {len(text) / 1e6:.0f} MB, {len(anchors)} expressions, {hits} hits"
+    )
     by_rule: dict[int, list[Anchor]] = defaultdict(list)
     for anchor in anchors:
         by_rule[anchor.rule].append(anchor)

@@ -10,26 +10,20 @@ from __future__ import annotations
 import os
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scanner.sources.git.pack import Bytes, Ints
+from scanner.sources.git.pack import TREE, Bytes, Ints, Pack
 from scanner.sources.git.provenance import Change
-from scanner.sources.git.trees import FOLDER, GONE, NAME, Noted
+from scanner.sources.git.trees import FOLDER, GONE, NAME, Commits, Noted
 
 Digests = np.ndarray[Any, np.dtype[np.uint64]]
-"""Two words each: a column a tree."""
+"""Two words each: a row a tree."""
 Entries = dict[bytes, tuple[bool, int]]
 """By name, what stands in a tree: whether that is a blob, and the number of the blob or tree."""
-
-
-class Trees(NamedTuple):
-    """Trees by number: id, and the number of the tree each is a delta against (-1: none)."""
-
-    oids: Bytes
-    parents: Ints
 
 
 class Table:
@@ -65,95 +59,157 @@ class Table:
         return out
 
 
+class Census:
+    """All trees of a store, and the blobs that are wanted, numbered.
+
+    Whole trees come first, then those that are deltas against these, and so on: `levels` says where each such level begins,
+    and the last one ends. `parents` holds, by tree, the number of the tree it is a delta against (-1: none).
+    """
+
+    def __init__(self, packs: Sequence[Pack], loose: Sequence[bytes], blobs: frozenset[str], oid_size: int) -> None:
+        """`loose` are the ids of loose trees."""
+        self.blobs = sorted(blobs)
+        self.oid_size = oid_size
+        self._blobs = Table(_rows(bytes.fromhex("".join(self.blobs)), oid_size))
+        mine = [np.flatnonzero(pack.kinds == TREE) for pack in packs]
+        counts = [*map(len, mine), len(loose)]
+        starts = [0, *np.cumsum(counts).tolist()]
+        above = np.full(starts[-1], -1, np.int64)
+        places = []
+        for pack, trees, start in zip(packs, mine, starts, strict=False):
+            place = np.full(len(pack.kinds) + 1, -1, np.int64)
+            place[trees] = np.arange(start, start + len(trees))
+            parents = pack.parents[trees]
+            above[start : start + len(trees)] = place[np.where(parents < 0, len(pack.kinds), parents)]
+            places.append(place)
+        places.append(np.arange(starts[-2], starts[-1]))
+        steps = _steps(above)
+        order = np.argsort(steps, kind="stable")
+        number = np.empty(len(order) + 1, np.int64)
+        number[order] = np.arange(len(order))
+        number[-1] = -1  # of none
+        self._numbers = [number[place] for place in places]
+        """By pack, and at last for the loose trees: the number of each."""
+        self.parents: Ints = number[above[order]]
+        self.levels: list[int] = np.cumsum(np.bincount(steps)).tolist()
+        oids = [*(pack.oids[trees] for pack, trees in zip(packs, mine, strict=True)), _rows(b"".join(loose), oid_size)]
+        self.table = Table(np.concatenate(oids)[order])
+
+    def edges(self, pack: int, noted: Noted) -> Edges:
+        """What was noted of the pack of that number (-1: of the loose trees, numbered from 0), in this numbering."""
+        targets = np.empty(len(noted.owners), np.int64)
+        folders = noted.codes & FOLDER != 0
+        targets[folders] = self.table.find(noted.oids[folders])
+        targets[~folders] = self._blobs.find(noted.oids[~folders])
+        known = targets >= 0
+        owners = self._numbers[pack][noted.owners[known]]
+        codes = noted.codes[known]
+        return Edges(owners.astype(np.int32), codes.astype(np.int32), targets[known].astype(np.int32), noted.names)
+
+
+class Edges(NamedTuple):
+    """By edge: the tree it is of, its code, and the number of the tree or wanted blob that stands there. The edges of one tree
+    follow one another."""
+
+    owners: Any
+    codes: Any
+    targets: Any
+    names: list[bytes]
+
+
+def _steps(above: Ints) -> Ints:
+    """How far each is from where its chain ends."""
+    count = len(above)
+    jump = np.append(np.where(above < 0, count, above), count)
+    steps = (jump != count).astype(np.int64)
+    while (jump != count).any():
+        steps += steps[jump]
+        jump = jump[jump]
+    out: Ints = steps[:-1]
+    return out
+
+
+def _rows(data: bytes, width: int) -> Bytes:
+    return np.frombuffer(data, np.uint8).reshape(-1, width)
+
+
 class Ancestry:
     """What led to some blobs, over all trees and commits of a store."""
 
-    def __init__(self, blobs: frozenset[str], trees: Trees, noted: Iterable[Noted]) -> None:
-        """`noted` number their trees as `trees` does. Raises ValueError when a tree's id is not of the ids' size."""
-        self._blobs = sorted(blobs)
-        self._parents = trees.parents
-        self._table = Table(trees.oids)
-        oid_size = trees.oids.shape[1]
-        parts = list(noted)
-        self._commits = np.concatenate([np.zeros((0, 3 * oid_size), np.uint8), *(p.commits for p in parts)])
-        self._oid_size = oid_size
-        self._more = [pair for p in parts for pair in p.more]
-        self._edges(parts)
+    def __init__(self, census: Census, parts: Iterable[tuple[Edges, Commits]]) -> None:
+        """Raises ValueError when a tree's id is not of the ids' size."""
+        edges, commits = [], []
+        for edge, commit in parts:
+            edges.append(edge)
+            commits.append(commit)
+        self._blobs = census.blobs
+        self._parents = census.parents
+        self._levels = census.levels
+        self._table = census.table
+        self._oid_size = census.oid_size
+        self._commits = np.concatenate([_rows(b"", 3 * census.oid_size), *(c.rows for c in commits)])
+        self._more = [pair for c in commits for pair in c.more]
+        self._join(edges)
         self._digests = self._digest()
+        self._words = self._digests.view("S16").ravel()
         self._narrow()
         self._known: dict[int, Entries] = {-1: {}}
 
-    def _edges(self, parts: list[Noted]) -> None:
-        """All edges in the order of their owners, their names numbered as one."""
+    def _join(self, parts: list[Edges]) -> None:
+        """All edges, their names numbered as one."""
         numbers: dict[bytes, int] = {}
         codes = []
         for part in parts:
-            new = np.array([numbers.setdefault(name, len(numbers)) for name in part.names], np.int64)
+            new = np.array([numbers.setdefault(name, len(numbers)) for name in part.names], np.int32)
             if len(part.codes):
                 codes.append(new[part.codes >> NAME] << NAME | part.codes & (FOLDER | GONE))
         self._names = list(numbers)
-        nothing = np.zeros(0, np.int64)
-        owners = np.concatenate([nothing, *(p.owners for p in parts)])
-        order = np.argsort(owners, kind="stable")
-        self._owners = owners[order]
-        self._codes = np.concatenate([nothing, *codes])[order]
-        oids = np.concatenate([np.zeros((0, self._oid_size), np.uint8), *(p.oids for p in parts)])[order]
-        folders = self._codes & FOLDER != 0
-        self._targets = np.full(len(owners), -1, np.int64)
-        self._targets[folders] = self._table.find(oids[folders])
-        blobs = np.frombuffer(bytes.fromhex("".join(self._blobs)), np.uint8).reshape(-1, self._oid_size)
-        self._targets[~folders] = Table(blobs).find(oids[~folders])
+        nothing = np.zeros(0, np.int32)
+        self._owners = np.concatenate([nothing, *(p.owners for p in parts)])
+        self._codes = np.concatenate([nothing, *codes])
+        self._targets = np.concatenate([nothing, *(p.targets for p in parts)])
 
     def _digest(self) -> Digests:
-        """By tree, of what is wanted below it; zero where there is nothing. A last column stands for no tree."""
+        """By tree, of what is wanted below it; zero where there is nothing. A last row stands for no tree."""
         random = np.random.default_rng(secrets.randbits(128))
-        salts = random.integers(1, 1 << 64, (2, len(self._names)), np.uint64, endpoint=False)
-        marks = random.integers(1, 1 << 64, (2, len(self._blobs) + 1), np.uint64, endpoint=False)
+        salts = random.integers(1, 1 << 64, (len(self._names), 2), np.uint64, endpoint=False)
+        marks = random.integers(1, 1 << 64, (len(self._blobs) + 1, 2), np.uint64, endpoint=False)
         count = len(self._parents)
-        digests = np.zeros((2, count + 1), np.uint64)
-        jumps = self._jumps()
+        digests = np.zeros((count + 1, 2), np.uint64)
         folders = self._codes & FOLDER != 0
         gone = self._codes & GONE != 0
-        own = np.zeros((2, count + 1), np.uint64)
-        edges = np.flatnonzero(~folders & (self._targets >= 0))
-        inner = np.flatnonzero(folders & (self._targets >= 0))
-        before = np.zeros((2, count + 1), np.uint64)
+        own = np.zeros((count + 1, 2), np.uint64)
+        edges = np.flatnonzero(~folders)
+        inner = np.flatnonzero(folders)
+        below = self._targets[inner].astype(np.int64)
         values, old = marks, np.zeros_like(marks)
         while len(edges):
             targets, owners = self._targets[edges], self._owners[edges]
-            added = np.empty((2, len(edges)), np.uint64)
-            for row in range(2):
-                salt = salts[row, self._codes[edges] >> NAME]
-                added[row] = _mixed(salt, values[row, targets]) - _mixed(salt, old[row, targets])
-                added[row, gone[edges]] = -added[row, gone[edges]]
+            salt = salts[self._codes[edges] >> NAME]
+            added = _mixed(salt, values[targets]) - _mixed(salt, old[targets])
+            added[gone[edges]] = -added[gone[edges]]
             first = np.flatnonzero(np.diff(owners, prepend=-1))
             own[:] = 0
-            own[:, owners[first]] = np.add.reduceat(added, first, axis=1)
-            for jump in jumps:
-                own += own[:, jump]
-            before[:] = digests
-            digests += own
-            moved = (before != digests).any(axis=0)
-            edges = inner[moved[self._targets[inner]]]
-            values, old = digests, before
+            own[owners[first]] = np.add.reduceat(added, first, axis=0)
+            for low, high in pairwise(self._levels):
+                own[low:high] += own.take(self._parents[low:high], axis=0)
+            moved = (own != 0).any(axis=1)
+            values, old = digests + own, digests
+            digests = values
+            edges = inner[moved.take(below)]
         return digests
-
-    def _jumps(self) -> list[Ints]:
-        """Where each tree's chain leads in one step, in two, in four …; the number of all trees stands for its end."""
-        count = len(self._parents)
-        jump = np.append(np.where(self._parents < 0, count, self._parents), count)
-        jumps = []
-        while (jump != count).any():
-            jumps.append(jump)
-            jump = jump[jump]
-        return jumps
 
     def _narrow(self) -> None:
         """Keep the edges that lead to something wanted, and for each tree the nearest in its chain that has such edges."""
-        leads = self._targets >= 0
         folders = self._codes & FOLDER != 0
-        leads[folders] &= (self._digests[:, self._targets[folders]] != 0).any(axis=0)
-        self._owners, self._codes, self._targets = self._owners[leads], self._codes[leads], self._targets[leads]
+        leads = ~folders
+        leads[folders] = (self._digests[self._targets[folders]] != 0).any(axis=1)
+        kept = np.flatnonzero(leads)
+        kept = kept[np.argsort(self._owners[kept], kind="stable")]
+        self._owners, self._codes, self._targets = self._owners[kept], self._codes[kept], self._targets[kept]
+        first = np.flatnonzero(np.diff(self._owners, prepend=-1))
+        ends = np.append(first[1:], len(kept)).tolist()
+        self._spans = dict(zip(self._owners[first].tolist(), zip(first.tolist(), ends, strict=True), strict=True))
         count = len(self._parents)
         nearest = np.append(np.where(self._parents < 0, count, self._parents), count)
         nearest[self._owners] = self._owners
@@ -173,7 +229,7 @@ class Ancestry:
         entries = self._known[at]
         for number in reversed(chain):
             entries = dict(entries)
-            low, high = np.searchsorted(self._owners, (number, number + 1)).tolist()
+            low, high = self._spans.get(number, (0, 0))
             edges = [
                 (self._names[code >> NAME], code, target)
                 for code, target in zip(self._codes[low:high].tolist(), self._targets[low:high].tolist(), strict=True)
@@ -198,9 +254,9 @@ class Ancestry:
         above = table.find(np.concatenate([firsts, more[:, size:]]))
         known = above >= 0
         children, above = children[known], above[known]
-        digests = self._digests[:, roots]
-        alike = (digests[:, children] == digests[:, above]).all(axis=0)
-        brought = (digests != 0).any(axis=0)
+        digests = self._digests[roots]
+        alike = (digests[children] == digests[above]).all(axis=1)
+        brought = (digests != 0).any(axis=1)
         brought[children[alike]] = False
         parents: dict[int, list[int]] = defaultdict(list)
         wanted = brought[children]
@@ -219,9 +275,10 @@ class Ancestry:
         """Path, blob and what stood there before, for every wanted blob below a tree that none of the trees `before` has
         at that path."""
         queue = [(b"", root, before)]
+        digests = self._words
         while queue:
             path, tree, trees = queue.pop()
-            if any((self._digests[:, tree] == self._digests[:, other]).all() for other in trees):
+            if any(digests[tree] == digests[other] for other in trees):
                 continue
             old = [self._entries(other) for other in trees]
             for name, entry in self._entries(tree).items():

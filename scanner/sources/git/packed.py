@@ -13,7 +13,7 @@ import numpy as np
 from isal import isal_zlib
 
 from scanner.model import Chunk, Origin, Sighting, Skip
-from scanner.sources.git.ancestry import Ancestry, Trees
+from scanner.sources.git.ancestry import Ancestry, Census, Edges
 from scanner.sources.git.chains import HUGE, kernel
 from scanner.sources.git.history import missing, resolve, spread
 from scanner.sources.git.objects import Entry, contents, inventory, message
@@ -21,7 +21,7 @@ from scanner.sources.git.pack import BLOB, COMMIT, KINDS, TAG, TREE, UNREADABLE,
 from scanner.sources.git.provenance import tips
 from scanner.sources.git.run import Repository
 from scanner.sources.git.store import Store, loose, open_store
-from scanner.sources.git.trees import Forest, Noted, Notes
+from scanner.sources.git.trees import Commits, Forest, Notes
 from scanner.sources.git.walk import Reader, Walk
 from scanner.sources.interface import Item, Share, Tally, Told, alone
 
@@ -116,31 +116,22 @@ class PackedSource:
         packs = self.store.packs
         if self.store.unknown or any((pack.kinds == 0).any() for pack in packs):
             raise ValueError("not every pack can be read")
-        forests = [Forest(pack, self.plain) for pack in packs]
         wanted = frozenset(bytes.fromhex(b) for b in blobs)
+        oid_size = len(next(iter(wanted)))
+        single = [bytes.fromhex(oid) for kind, oid, _ in self.loose if kind == "tree"]
+        census = Census(packs, single, blobs, oid_size)
+        forests = [Forest(pack, self.plain) for pack in packs]
         units = [u for n, pack in enumerate(packs) for u in _units(n, pack, (TREE, COMMIT))]
         units.sort(key=lambda item: -item.size)
 
-        def note(unit: Item) -> tuple[int, Noted]:
+        def note(unit: Item) -> tuple[Edges, Commits]:
             _, number, roots = unit.payload
-            return number, forests[number].note(roots.tolist(), wanted)
+            noted, commits = forests[number].note(roots.tolist(), wanted)
+            return census.edges(number, noted), commits
 
-        # trees are numbered pack after pack, then the loose ones
-        oids, parents, numbers = [], [], []
-        count = 0
-        for pack in packs:
-            mine = np.flatnonzero(pack.kinds == TREE)
-            number = np.full(len(pack.kinds) + 1, -1, np.int64)
-            number[mine] = np.arange(count, count + len(mine))
-            numbers.append(number)
-            oids.append(pack.oids[mine])
-            above = pack.parents[mine]
-            parents.append(number[np.where(above < 0, len(pack.kinds), above)])
-            count += len(mine)
-        noted = [n._replace(owners=numbers[pack][n.owners]) for pack, n in share(note, units)]
-        oid_size = len(next(iter(wanted)))
+        parts = list(share(note, units))
         notes = Notes(oid_size, kernel(self.plain), set(wanted))
-        single: list[bytes] = []
+        count = 0
         for kind, oid, path in self.loose:
             if kind in ("commit", "tree"):
                 data = _loose_data(path)
@@ -149,11 +140,10 @@ class PackedSource:
                 if kind == "commit":
                     notes.commit(bytes.fromhex(oid), data)
                 else:
-                    notes.tree(count + len(single), b"", data, b"", [])
-                    single.append(bytes.fromhex(oid))
-        oids.append(np.frombuffer(b"".join(single), np.uint8).reshape(-1, oid_size))
-        parents.append(np.full(len(single), -1, np.int64))
-        return Ancestry(blobs, Trees(np.concatenate(oids), np.concatenate(parents)), [*noted, notes.noted()])
+                    notes.tree(count, b"", data, b"", [])
+                    count += 1
+        noted, commits = notes.noted()
+        return Ancestry(census, [*parts, (census.edges(-1, noted), commits)])
 
     def _commits(self) -> list[str]:
         found = [oid for kind, oid, _ in self.loose if kind == "commit"]

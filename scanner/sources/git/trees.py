@@ -19,8 +19,8 @@ GONE, FOLDER, NAME = 1, 2, 2
 
 
 class Noted(NamedTuple):
-    """What some trees and commits of one store say. An edge is an entry that a tree has and the tree it is a delta against
-    has not, or the other way round."""
+    """What some trees of one store say. An edge is an entry that a tree has and the tree it is a delta against has not, or the
+    other way round. The edges of one tree follow one another."""
 
     owners: Ints
     """By edge: the number in its pack of the tree it is of."""
@@ -29,7 +29,12 @@ class Noted(NamedTuple):
     oids: Bytes
     """By edge: the id of what stands there, a row each."""
     names: list[bytes]
-    commits: Bytes
+
+
+class Commits(NamedTuple):
+    """What some commits say."""
+
+    rows: Bytes
     """A row each: its id, its tree's, and its first parent's (zeros when it has none)."""
     more: list[tuple[bytes, bytes]]
     """Further parents: id of the commit, and of the parent."""
@@ -46,7 +51,7 @@ class Forest:
         self._first = numbers(first)
         self._parents = numbers(pack.parents)
 
-    def note(self, roots: Iterable[int], blobs: frozenset[bytes]) -> Noted:
+    def note(self, roots: Iterable[int], blobs: frozenset[bytes]) -> tuple[Noted, Commits]:
         """All that stands in whole trees of deltas: folders, and of the rest what is in `blobs`.
 
         Raises what `pack.UNREADABLE` names.
@@ -125,13 +130,8 @@ class Notes:
         for at in range(2 * size, len(ids), size):
             self._more.append((oid, ids[at : at + size]))
 
-    def noted(self) -> Noted:
+    def noted(self) -> tuple[Noted, Commits]:
         edges = np.frombuffer(bytes(self._edges), np.int64).reshape(-1, 2)
-        return Noted(
-            edges[:, 0],
-            edges[:, 1],
-            np.frombuffer(bytes(self._oids), np.uint8).reshape(-1, self._oid_size),
-            list(self._names),
-            np.frombuffer(bytes(self._rows), np.uint8).reshape(-1, 3 * self._oid_size),
-            self._more,
-        )
+        oids = np.frombuffer(bytes(self._oids), np.uint8).reshape(-1, self._oid_size)
+        rows = np.frombuffer(bytes(self._rows), np.uint8).reshape(-1, 3 * self._oid_size)
+        return Noted(edges[:, 0], edges[:, 1], oids, list(self._names)), Commits(rows, self._more)
