@@ -20,7 +20,7 @@ from scanner.detect.locate import locate
 from scanner.model import LEVELS, Chunk, Finding, Location, Origin, Report, Secret, Sighting, Skip
 from scanner.ruleset import cache
 from scanner.ruleset.ruleset import Rule, Ruleset
-from scanner.sources.interface import Item, Share, Source, Tally, Told, alone
+from scanner.sources.interface import Aside, Item, Share, Source, Tally, Told, alone
 
 if TYPE_CHECKING:
     from scanner.config import Allow, Config
@@ -63,6 +63,7 @@ class Found:
     sightings: list[Sighting] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)
+    aside: list[Any] = field(default_factory=list)
     bytes: int = 0
     chunks: int = 0
 
@@ -70,6 +71,7 @@ class Found:
         self.sightings += other.sightings
         self.skips += other.skips
         self.explained += other.explained
+        self.aside += other.aside
         self.bytes += other.bytes
         self.chunks += other.chunks
 
@@ -102,7 +104,7 @@ class Scanner:
         walk = getattr(source, "walk", None)
         return self.read(walk(item, self.engine) if walk else source.read(item))
 
-    def read(self, pieces: Iterable[Chunk | Skip | Told | Tally]) -> Found:
+    def read(self, pieces: Iterable[Chunk | Skip | Told | Tally | Aside]) -> Found:
         found = Found()
         for piece in pieces:
             if isinstance(piece, Skip):
@@ -111,6 +113,9 @@ class Scanner:
             if isinstance(piece, Tally):
                 found.bytes += piece.bytes
                 found.chunks += piece.chunks
+                continue
+            if isinstance(piece, Aside):
+                found.aside.append(piece.known)
                 continue
             if isinstance(piece, Told):
                 found.sightings += locate(piece.chunk, self.engine.settled(piece.pairs), allowed)
@@ -311,7 +316,7 @@ def scan(
     spared = len(found.sightings) - len(kept)
     skips = found.skips
     if kept and hasattr(source, "resolve"):
-        kept, more = source.resolve(kept, share(options.jobs or cores()))
+        kept, more = source.resolve(kept, share(options.jobs or cores()), found.aside)
         skips = skips + more
     if allow is not None:  # place by place, once the paths are known
         shown = unlisted(kept, allow.paths, allow.rules, allow.values)

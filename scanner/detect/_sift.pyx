@@ -5,9 +5,15 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 
+DEF STARTS = 16
+
+
 cdef struct Need:
     const unsigned char *letters  # NULL: nothing is needed
+    const unsigned char *barred
     Py_ssize_t shortest, near  # a negative distance: never
+    Py_ssize_t starts[STARTS]
+    int count  # of starts
 
 
 cdef class Sift:
@@ -28,16 +34,22 @@ cdef class Sift:
             self._needs[i].letters = NULL
             self._needs[i].shortest = 1
             self._needs[i].near = 0
+            self._needs[i].count = 0
             if need is None:
                 continue
             if len(need) == 0:
-                need = (bytes(256), 1, -1)
-            letters, shortest, near = need
-            if len(letters) != 256 or shortest < 1:
-                raise ValueError("a need holds 256 letters and a length above zero")
+                need = (bytes(256), 1, -1, (), bytes(256))
+            letters, shortest, near, starts, barred = need
+            if len(letters) != 256 or len(barred) != 256 or shortest < 1 or len(starts) > STARTS:
+                raise ValueError(f"a need holds 256 letters, a length above zero, and at most {STARTS} starts")
             letters = tables.setdefault(letters, letters)
-            self._kept.append(letters)
+            barred = tables.setdefault(barred, barred)
+            self._kept += (letters, barred)
             self._needs[i].letters = <const unsigned char *> PyBytes_AS_STRING(<bytes> letters)
+            self._needs[i].barred = <const unsigned char *> PyBytes_AS_STRING(<bytes> barred)
+            self._needs[i].count = len(starts)
+            for number, start in enumerate(starts):
+                self._needs[i].starts[number] = start
             self._needs[i].shortest = shortest
             self._needs[i].near = near
 
@@ -62,12 +74,34 @@ cdef class Sift:
             end = hit[0]
             if end < 0:
                 raise IndexError("no such place")
+            if end > size:
+                raise IndexError("no such place")
+            if need.count:
+                if _starts(text, size, end, need):
+                    out.append(hit)
+                continue
             last = end + need.near
             if last > size - need.shortest:
                 last = size - need.shortest
             if _run(text, end, last, need.letters, need.shortest) >= 0:
                 out.append(hit)
         return out
+
+
+cdef bint _starts(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const Need *need) noexcept:
+    """Whether a match may begin at one of the starts."""
+    cdef Py_ssize_t at, i
+    cdef int number
+    for number in range(need.count):
+        at = end - need.starts[number]
+        if at < 0 or need.shortest > size - at or (at > 0 and need.barred[text[at - 1]]):
+            continue
+        i = need.shortest - 1
+        while i >= 0 and need.letters[text[at + i]]:
+            i -= 1
+        if i < 0:
+            return True
+    return False
 
 
 def run(bytes data not None, Py_ssize_t low, Py_ssize_t high, bytes letters not None, Py_ssize_t shortest):

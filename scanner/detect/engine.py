@@ -178,9 +178,9 @@ class Engine:
         rule = self.rules[number]
         if not self._wanted[number]:
             return ()
-        if kind != "context" or not rule.shortest:
+        if not rule.shortest or not (kind == "context" or (kind == "plain" and rule.starts)):
             return None
-        return Need(letters(rule.letters), rule.shortest, rule.near)
+        return Need(letters(rule.letters), rule.shortest, rule.near, rule.starts, letters(rule.barred))
 
     def read(self, data: bytes, hits: Iterable[Hit], depth: int = 0) -> list[Candidate]:
         """What the hits lead to: every candidate that was kept, not yet settled against each other."""

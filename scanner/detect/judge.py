@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from scanner.detect.checksums import CHECKSUMS
 from scanner.detect.entropy import entropy
-from scanner.detect.place import REFERENCE, not_a_literal
+from scanner.detect.place import BEFORE, REFERENCE, not_a_literal
 from scanner.model import Span
 from scanner.ruleset.ruleset import RANKS, Rule
 
@@ -23,6 +23,8 @@ DEFAULTS = frozenset(
     b" test testing guest redis mongo mongodb rabbitmq default docker vagrant demo none null string mypassword mypass userpass"
     b" mysecret mysecretpassword pass123 password1 password123 secret123 test123 foobar foo bar 1234 12345 123456".split()
 )
+REMEMBERED = 20_000
+"""Answers that are kept, so that the versions of a file do not ask again."""
 FORMAT, GENERIC = RANKS["format"], RANKS["generic"]
 
 
@@ -33,7 +35,13 @@ def judge(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
 
 def judge_place(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
     """What speaks against a value where it stands."""
-    return not_a_literal(data, span, value) if rule.rank == GENERIC else ""
+    if rule.rank != GENERIC:
+        return ""
+    start, end = span
+    return _literal(data[max(0, start - BEFORE) : start], value, data[end : end + 1])
+
+
+_literal = lru_cache(REMEMBERED)(not_a_literal)
 
 
 def judge_value(rule: Rule, value: bytes) -> str:

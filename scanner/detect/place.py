@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-from scanner.model import Span
-
 REFERENCE = re.compile(
     rb"\$\{?[A-Za-z_(]|%[A-Za-z_]\w*%|\{\{|<%|#\{|@@?[A-Z_]+@@?|%\(|\$\(|^\$|^@\{|^!|^&|^\*"
     rb"|(?:os\.)?(?:environ|getenv)\b|process\.env|ENV\[|System\.getenv|secrets?\.|vars?\.|params?\.|config[.\[]|settings\.|self\.|this\."
@@ -34,25 +32,29 @@ HASH_KEY = re.compile(
 HASH = re.compile(rb"(?:sha\d+-)?(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128})\Z|sha\d+[-:]", re.IGNORECASE)
 
 
-def not_a_literal(data: bytes, span: Span, value: bytes) -> str:
-    """Why a value in a secret's place is none of its own; "" when it may be one."""
-    start, end = span
-    quoted = data[start - 1 : start] in (b'"', b"'", b"`") and start > 0
+BEFORE = 40
+"""Bytes before a value that are looked at."""
+
+
+def not_a_literal(before: bytes, value: bytes, behind: bytes) -> str:
+    """Why a value in a secret's place is none of its own; "" when it may be one. `before` are the last BEFORE bytes before
+    it, and `behind` is the byte behind it."""
+    quoted = before[-1:] in (b'"', b"'", b"`")
     try:
         value.decode()
     except UnicodeDecodeError:
         return "binary"
-    if PUBLIC_KEY.search(data[max(0, start - 40) : start]):
+    if PUBLIC_KEY.search(before):
         return "a public key"
-    if REFERENCE.search(value) or data[max(0, start - 2) : start] == b"${":
+    if REFERENCE.search(value) or before[-2:] == b"${":
         return "a reference to a value kept elsewhere"
-    if CODE.search(value) or (not quoted and data[end : end + 1] in (b"(", b"[")):
+    if CODE.search(value) or (not quoted and behind in (b"(", b"[")):
         return "code, not a value"
     if PATH.match(value):
         return "a path"
     if UUID.match(value):
         return "a UUID"
-    if HASH.match(value) and HASH_KEY.search(data[max(0, start - 40) : start]):
+    if HASH.match(value) and HASH_KEY.search(before):
         return "a hash"
     if not quoted and IDENTIFIER.match(value):
         return "an identifier"

@@ -1,6 +1,7 @@
-"""Which hits of context words can lead to anything: those with a long enough run of the secret's letters near behind them.
+"""Which hits can lead to anything: those with a long enough run of the secret's letters where a match would have it.
 
-A word like a provider's name stands everywhere in its own source code, and a pattern tried at each would be most of a scan.
+A word like a provider's name stands everywhere in its own source code, a short prefix within longer words, and a pattern tried
+at each would be most of a scan.
 This is the plain twin of `_sift`, which is used where a compiler was at hand when deadkey was installed.
 """
 
@@ -14,14 +15,17 @@ from typing import Any, NamedTuple
 
 
 class Need(NamedTuple):
-    """What must stand behind a hit: `shortest` bytes in a row, all in `letters`, that begin at most `near` bytes from it.
+    """What must stand by a hit: `shortest` bytes in a row, all in `letters`. They begin at most `near` bytes behind its end;
+    or, where there are `starts`, so many bytes before its end, and none of `barred` stands right before them.
 
-    `letters` holds 256 bytes, each 0 or 1.
+    `letters` and `barred` hold 256 bytes, each 0 or 1.
     """
 
     letters: bytes
     shortest: int
     near: int
+    starts: tuple[int, ...] = ()
+    barred: bytes = bytes(256)
 
 
 @cache
@@ -47,12 +51,7 @@ class PlainSift:
     """By anchor: what its hits need, None for those that need nothing, and an empty sequence where none is wanted."""
 
     def __init__(self, needs: Iterable[Need | tuple[()] | None]) -> None:
-        self._needs: list[tuple[Any, int] | tuple[()] | None] = []
-        for need in needs:
-            if need:
-                self._needs.append((_expression(need.letters, need.shortest), need.near + need.shortest))
-            else:
-                self._needs.append(need)
+        self._needs = list(needs)
 
     def __call__(self, data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """The hits, each an end and an anchor's number, that have what they need."""
@@ -60,9 +59,19 @@ class PlainSift:
         for hit in hits:
             end, anchor = hit
             need = self._needs[anchor]
-            if need is None or (need and need[0].search(data, end, end + need[1])):
+            if need is None or (need and self._has(data, end, need)):
                 out.append(hit)
         return out
+
+    def _has(self, data: bytes, end: int, need: Need) -> bool:
+        if not need.starts:
+            return plain_run(data, end, end + need.near + need.shortest, need.letters, need.shortest) >= 0
+        return any(
+            at >= 0
+            and not (at and need.barred[data[at - 1]])
+            and plain_run(data, at, at + need.shortest, need.letters, need.shortest) == at
+            for at in (end - start for start in need.starts)
+        )
 
 
 Sift: Any

@@ -8,7 +8,7 @@ import hyperscan
 
 from scanner.model import DeadkeyError
 from scanner.ruleset import anchors as anchoring
-from scanner.ruleset.letters import secret_letters
+from scanner.ruleset.letters import barred, match_letters, secret_letters
 from scanner.ruleset.ruleset import RANKS, Anchor, Companion, Rule
 from scanner.ruleset.schema import RuleFile, RuleSpec
 
@@ -51,7 +51,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         else:
             own += anchoring.encoded_anchors(number, plan.literals)
         back, forward = plan.back, plan.forward
-    letters, shortest = secret_letters(spec.pattern) if spec.context or spec.component else (frozenset(), 0)
+    letters, shortest = (secret_letters if spec.context or spec.component else match_letters)(spec.pattern)
     rule = Rule(
         id=spec.id,
         provider=provider,
@@ -67,8 +67,9 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         multiline=spec.span == "multiline",
         context=tuple(spec.context),
         near=spec.near if spec.context else 0,
-        letters=f"{sum(1 << c for c in letters):x}",
+        letters=_digits(letters),
         shortest=shortest,
+        barred=_digits(barred(spec.pattern)),
         checksum=spec.checksum,
         min_entropy=spec.min_entropy,
         known=tuple(spec.known),
@@ -77,6 +78,10 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         rotate=spec.rotate,
     )
     return rule, own
+
+
+def _digits(letters: frozenset[int]) -> str:
+    return f"{sum(1 << c for c in letters):x}"
 
 
 def _plan(spec: RuleSpec) -> anchoring.Plan | None:

@@ -1,4 +1,4 @@
-"""What a secret is made of: the bytes that may stand in it, and the fewest there are."""
+"""What a match is made of: the bytes that may stand in it, the fewest there are, and what may not stand before it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,42 @@ import re._parser as parser
 from typing import Any
 
 EVERY = frozenset(range(256))
+WORD = frozenset(c for c in range(128) if chr(c).isalnum() or c == 95)
+
+
+def match_letters(pattern: str) -> tuple[frozenset[int], int]:
+    """Of what a pattern matches: every byte that may stand in it (or more), and the length of the shortest match."""
+    tree = parser.parse(pattern.encode())
+    return _cased(_letters(tree), tree.state), int(tree.getwidth()[0])
+
+
+def barred(pattern: str) -> frozenset[int]:
+    """The bytes (or fewer) of which none can stand right before a match: said by a look-behind, or a word boundary."""
+    out: set[int] = set()
+    tree = list(parser.parse(pattern.encode()))
+    for number, (op, value) in enumerate(tree):
+        if op is sre.ASSERT_NOT and value[0] < 0 and len(value[1]) == 1 and value[1][0][0] in (sre.IN, sre.LITERAL):
+            out |= _letters(value[1])
+        elif op is sre.AT and value is sre.AT_BOUNDARY:
+            if number + 1 < len(tree) and _first(tree[number + 1]) <= WORD:
+                out |= WORD
+        else:
+            break
+    return frozenset(out)
+
+
+def _first(item: Any) -> frozenset[int]:
+    """The bytes that what an element matches can begin with, or more."""
+    op, value = item
+    if op in (sre.LITERAL, sre.IN):
+        return _letters([item])
+    if op is sre.SUBPATTERN and not value[1] and not value[2] and len(value[3]):
+        return _first(value[3][0])
+    if op is sre.BRANCH and all(len(branch) for branch in value[1]):
+        return frozenset().union(*(_first(branch[0]) for branch in value[1]))
+    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) and value[0] > 0 and len(value[2]):
+        return _first(value[2][0])
+    return EVERY
 
 
 def secret_letters(pattern: str) -> tuple[frozenset[int], int]:
@@ -22,10 +58,13 @@ def secret_letters(pattern: str) -> tuple[frozenset[int], int]:
             return EVERY, 0
         items = found
     holder = parser.SubPattern(tree.state, list(items))
-    letters = _letters(items)
-    if tree.state.flags & sre.SRE_FLAG_IGNORECASE:
+    return _cased(_letters(items), tree.state), int(holder.getwidth()[0])
+
+
+def _cased(letters: frozenset[int], state: Any) -> frozenset[int]:
+    if state.flags & sre.SRE_FLAG_IGNORECASE:
         letters |= {ord(chr(c).swapcase()) for c in letters if c < 128}
-    return letters, int(holder.getwidth()[0])
+    return letters
 
 
 def _group(items: Any, number: int) -> Any:

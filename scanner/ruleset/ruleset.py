@@ -64,10 +64,12 @@ class Rule:
     context: tuple[str, ...] = ()
     near: int = 0
     letters: str = ""
-    """Of a rule with context words, or a component: which bytes may stand in the secret, as the hexadecimal digits of a
-    number with bit c set for byte c."""
+    """Which bytes may stand in the secret of a rule with context words, or of a component, and in any match of another
+    rule: the hexadecimal digits of a number with bit c set for byte c."""
     shortest: int = 0
-    """The fewest bytes a secret has, of such a rule."""
+    """The fewest bytes of that."""
+    barred: str = "0"
+    """Which bytes cannot stand right before a match, in the same way."""
     checksum: str | None = None
     min_entropy: float | None = None
     known: tuple[str, ...] = ()

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scanner.model import Chunk, Sighting, Skip
 from scanner.sources.files import FilesSource
 from scanner.sources.git.packed import PackedSource
 from scanner.sources.git.run import Repository
 from scanner.sources.git.walk import Reader
-from scanner.sources.interface import Item, Share, Tally, Told, alone
+from scanner.sources.interface import Aside, Item, Share, Tally, Told, alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,15 @@ class AuditSource:
         assert self.files is not None
         return self.files.read(item)
 
-    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
+    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally | Aside]:
         return self.read(item) if item.payload is None else self.history.walk(item, reader)
 
-    def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(
+        self, sightings: Sequence[Sighting], share: Share = alone, aside: Sequence[Any] = ()
+    ) -> tuple[list[Sighting], list[Skip]]:
         """History's sightings with their commits, the files' with paths from the top level."""
         own = [s for s in sightings if s.location.source != "files"]
-        resolved, skips = self.history.resolve(own, share)
+        resolved, skips = self.history.resolve(own, share, aside)
         prefix = self.top.rstrip("/") + "/"
         for sighting in sightings:
             if sighting.location.source == "files":

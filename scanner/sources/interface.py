@@ -33,6 +33,12 @@ class Tally(NamedTuple):
     chunks: int
 
 
+class Aside(NamedTuple):
+    """What a source came to know while it was walked, and wants back when it is asked for the places of what was found."""
+
+    known: Any
+
+
 Share = Callable[[Callable[[Any], Any], list[Any]], Iterator[Any]]
 """Calls a function with each of many arguments and gives the answers, in any order: here, or spread over processes."""
 

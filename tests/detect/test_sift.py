@@ -19,7 +19,10 @@ HEX = bytes(chr(c) in "0123456789abcdef" for c in range(256))
 TEXT = st.lists(st.sampled_from([b"0", b"a", b"f", b"g", b"\n", b"\xff", b"0123456789abcdef"]), max_size=60).map(
     b"".join
 )
-NEEDS: list[Any] = [None, Need(HEX, 4, 6), (), Need(HEX, 1, 0), Need(HEX, 16, 20), Need(bytes(256), 1, 9)]
+NEEDS: list[Any] = [
+    *(None, Need(HEX, 4, 6), (), Need(HEX, 1, 0), Need(HEX, 16, 20), Need(bytes(256), 1, 9)),
+    *(Need(HEX, 4, 0, (4,), HEX), Need(HEX, 3, 0, (9, 1, 0)), Need(HEX, 16, 0, (2, 3), bytes([1]) * 256)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +40,20 @@ def test_what_is_sifted_out_leads_to_nothing(engine: Engine, data: bytes) -> Non
 @relaxed
 @given(data=TEXT, places=st.lists(st.tuples(st.integers(0, 70), st.integers(0, len(NEEDS) - 1))))
 def test_the_twins_sift_alike(data: bytes, places: list[tuple[int, int]]) -> None:
+    places = [(min(end, len(data)), number) for end, number in places]
     kept = PlainSift(NEEDS)(data, places)
     assert sift.Sift(NEEDS)(data, places) == kept
     for end, number in places:
         need = NEEDS[number]
-        if need:
+        if need and need.starts:
+            starts = [end - start for start in need.starts if end >= start]
+            there = any(
+                at + need.shortest <= len(data)
+                and all(need.letters[c] for c in data[at : at + need.shortest])
+                and not (at and need.barred[data[at - 1]])
+                for at in starts
+            )
+        elif need:
             starts = range(end, min(end + need.near, len(data) - need.shortest) + 1)
             there = any(all(need.letters[c] for c in data[at : at + need.shortest]) for at in starts)
         else:

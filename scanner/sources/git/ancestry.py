@@ -136,12 +136,8 @@ def _rows(data: bytes, width: int) -> Bytes:
 class Ancestry:
     """What led to some blobs, over all trees and commits of a store."""
 
-    def __init__(self, census: Census, parts: Iterable[tuple[Edges, Commits]]) -> None:
+    def __init__(self, census: Census, edges: list[Edges], commits: list[Commits]) -> None:
         """Raises ValueError when a tree's id is not of the ids' size."""
-        edges, commits = [], []
-        for edge, commit in parts:
-            edges.append(edge)
-            commits.append(commit)
         self._blobs = census.blobs
         self._parents = census.parents
         self._levels = census.levels
@@ -203,7 +199,7 @@ class Ancestry:
         """Keep the edges that lead to something wanted, and for each tree the nearest in its chain that has such edges."""
         folders = self._codes & FOLDER != 0
         leads = ~folders
-        leads[folders] = (self._digests[self._targets[folders]] != 0).any(axis=1)
+        leads[folders] = (self._digests != 0).any(axis=1)[self._targets[folders]]
         kept = np.flatnonzero(leads)
         kept = kept[np.argsort(self._owners[kept], kind="stable")]
         self._owners, self._codes, self._targets = self._owners[kept], self._codes[kept], self._targets[kept]

@@ -56,7 +56,9 @@ class RangeSource:
             return (*self.revisions, "--")
         return ("--end-of-options", *self.revisions, "--")
 
-    def resolve(self, sightings: Sequence[Sighting], _share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(
+        self, sightings: Sequence[Sighting], _share: Share = alone, _aside: Sequence[object] = ()
+    ) -> tuple[list[Sighting], list[Skip]]:
         """Adds author and date of each commit."""
         from scanner.sources.git import provenance
 

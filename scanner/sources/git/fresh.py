@@ -23,7 +23,7 @@ from scanner.sources.git.selected import Survey, entries_of, named, slices
 from scanner.sources.git.state import Listing, Memory
 from scanner.sources.git.store import Store
 from scanner.sources.git.walk import Reader
-from scanner.sources.interface import Item, Share, Tally, Told
+from scanner.sources.interface import Aside, Item, Share, Tally, Told
 
 FEW = 4
 """A pack of whose objects less than one in so many is new is not walked: git is asked for those."""
@@ -69,7 +69,7 @@ class FreshSource:
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         raise NotImplementedError("this source walks")
 
-    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
+    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally | Aside]:
         return self.packed.walk(item, reader)
 
 

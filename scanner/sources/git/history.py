@@ -48,7 +48,9 @@ class HistorySource:
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         return contents(self.repository, list(item.payload)) if item.payload else missing(self.repository)
 
-    def resolve(self, sightings: Sequence[Sighting], _share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(
+        self, sightings: Sequence[Sighting], _share: Share = alone, _aside: Sequence[object] = ()
+    ) -> tuple[list[Sighting], list[Skip]]:
         """Sightings by object to sightings by commit and path."""
         return resolve(self.repository, sightings, [e.oid for e in self.entries if e.kind == "commit"])
 

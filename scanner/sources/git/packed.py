@@ -23,7 +23,7 @@ from scanner.sources.git.run import Repository
 from scanner.sources.git.store import Store, loose, open_store
 from scanner.sources.git.trees import Commits, Forest, Notes
 from scanner.sources.git.walk import Reader, Walk
-from scanner.sources.interface import Item, Share, Tally, Told, alone
+from scanner.sources.interface import Aside, Item, Share, Tally, Told, alone
 
 UNIT = 2 << 20
 """Compressed bytes that make one unit of work; a larger tree of deltas is one by itself."""
@@ -85,7 +85,7 @@ class PackedSource:
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         raise NotImplementedError("this source walks")
 
-    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
+    def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally | Aside]:
         """What one item holds: told where something was found, chunks where it was not looked at yet."""
         kind, *rest = item.payload
         if kind == "missing":
@@ -97,8 +97,10 @@ class PackedSource:
         else:
             yield from self._pack(rest[0], rest[1], reader)
 
-    def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
-        """Sightings by object to sightings by commit and path. `share` spreads the work."""
+    def resolve(
+        self, sightings: Sequence[Sighting], share: Share = alone, aside: Sequence[Commits] = ()
+    ) -> tuple[list[Sighting], list[Skip]]:
+        """Sightings by object to sightings by commit and path. `share` spreads the work; `aside` is what walking brought."""
         if self._circular:
             reason = "commits and paths were not looked up: git would follow deltas that go round in a circle"
             return list(sightings), [Skip(self.repository.path, reason)]
@@ -106,13 +108,14 @@ class PackedSource:
         if not blobs:
             return spread(self.repository, sightings, (), {}), []
         try:
-            ancestry = self.ancestry(blobs, share)
+            ancestry = self.ancestry(blobs, share, aside)
         except UNREADABLE:
             return resolve(self.repository, sightings, self._commits())
         return spread(self.repository, sightings, ancestry.changes(), ancestry.standing(tips(self.repository))), []
 
-    def ancestry(self, blobs: frozenset[str], share: Share = alone) -> Ancestry:
-        """What led to some blobs, over everything in the store. Raises what UNREADABLE names where git is needed."""
+    def ancestry(self, blobs: frozenset[str], share: Share = alone, aside: Sequence[Commits] = ()) -> Ancestry:
+        """What led to some blobs, over everything in the store. `aside` holds what is known of packed commits, if it is
+        all of them. Raises what UNREADABLE names where git is needed."""
         packs = self.store.packs
         if self.store.unknown or any((pack.kinds == 0).any() for pack in packs):
             raise ValueError("not every pack can be read")
@@ -121,7 +124,9 @@ class PackedSource:
         single = [bytes.fromhex(oid) for kind, oid, _ in self.loose if kind == "tree"]
         census = Census(packs, single, blobs, oid_size)
         forests = [Forest(pack, self.plain) for pack in packs]
-        units = [u for n, pack in enumerate(packs) for u in _units(n, pack, (TREE, COMMIT))]
+        known = sum(len(part.rows) for part in aside) == sum(int((pack.kinds == COMMIT).sum()) for pack in packs)
+        kinds = (TREE,) if known else (TREE, COMMIT)
+        units = [u for n, pack in enumerate(packs) for u in _units(n, pack, kinds)]
         units.sort(key=lambda item: -item.size)
 
         def note(unit: Item) -> tuple[Edges, Commits]:
@@ -143,7 +148,8 @@ class PackedSource:
                     notes.tree(count, b"", data, b"", [])
                     count += 1
         noted, commits = notes.noted()
-        return Ancestry(census, [*parts, (census.edges(-1, noted), commits)])
+        edges = [*(edge for edge, _ in parts), census.edges(-1, noted)]
+        return Ancestry(census, edges, [*(c for _, c in parts), commits, *(aside if known else ())])
 
     def _commits(self) -> list[str]:
         found = [oid for kind, oid, _ in self.loose if kind == "commit"]
@@ -192,19 +198,28 @@ class PackedSource:
         )
         return status == 0
 
-    def _pack(self, number: int, roots: Ints, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally]:
+    def _pack(self, number: int, roots: Ints, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally | Aside]:
         pack = self.store.packs[number]
         if number not in self._forests:
             self._forests[number] = children(pack, _of_kind(pack, (BLOB, COMMIT, TAG)))
         told: list[Told] = []
+        notes = Notes(pack.oids.shape[1], kernel(self.plain), set())
         walk = Walk(
-            pack, *self._forests[number], reader, lambda chunk, pairs: told.append(Told(chunk, pairs)), self.plain
+            pack,
+            *self._forests[number],
+            reader,
+            lambda chunk, pairs: told.append(Told(chunk, pairs)),
+            notes,
+            self.plain,
         )
         for root in roots.tolist():
             walk.tree(root)
             yield from told
             told.clear()
         yield Tally(walk.bytes, walk.objects)
+        commits = notes.noted()[1]
+        if len(commits.rows):
+            yield Aside(commits)
         if walk.broken:
             yield from self._asked(walk.broken)
 

@@ -50,7 +50,9 @@ class SomeObjects:
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         return contents(self.repository, list(item.payload))
 
-    def resolve(self, sightings: Sequence[Sighting], share: Share = alone) -> tuple[list[Sighting], list[Skip]]:
+    def resolve(
+        self, sightings: Sequence[Sighting], share: Share = alone, _aside: Sequence[object] = ()
+    ) -> tuple[list[Sighting], list[Skip]]:
         """Sightings by object to sightings by commit and path."""
         if self.commits is None:
             from scanner.sources.git.packed import PackedSource

@@ -6,13 +6,15 @@ found in the base outside of them is carried over. What this path does not under
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from scanner.model import Chunk, Origin
 from scanner.sources.git.chains import HUGE, Chains
 from scanner.sources.git.objects import Entry, message
-from scanner.sources.git.pack import BLOB, KINDS, UNREADABLE, Ints, Pack, numbers
+from scanner.sources.git.pack import BLOB, COMMIT, KINDS, UNREADABLE, Ints, Pack, numbers
+from scanner.sources.git.trees import Notes
 
 
 class Pair(Protocol):
@@ -53,7 +55,8 @@ class Seen(NamedTuple):
 
 
 class Walk:
-    """Walks chains of one pack. `tell` gets every object with something in it, and `broken` every one left out."""
+    """Walks chains of one pack. `tell` gets every object with something in it, `notes` every commit, and `broken` names
+    what was left out."""
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Walk:
         kids: Ints,
         reader: Reader,
         tell: Callable[[Chunk, list[Any]], None],
+        notes: Notes,
         plain: bool = False,
     ) -> None:
         self.pack = pack
@@ -73,6 +77,7 @@ class Walk:
         self._kids = kids
         self._reader = reader
         self._tell = tell
+        self._notes = notes
         self._chains = Chains(pack, plain)
         self._kernel = self._chains.kernel
 
@@ -82,6 +87,7 @@ class Walk:
         seen: dict[int, Seen] = {}
         left: dict[int, int] = {}
         parents, first = self._parents, self._first
+        commits = self.pack.kinds[root] == COMMIT
         while stack:
             number = stack.pop()
             parent = parents[number] if number != root else -1
@@ -93,6 +99,8 @@ class Walk:
             if data is not None:
                 self.bytes += len(data)
                 self.objects += 1
+                if commits:
+                    self._commit(number, data)
                 if known.pairs:
                     self._tell(self._chunk(number, data), known.pairs)
                 low, high = first[number], first[number + 1]
@@ -106,6 +114,11 @@ class Walk:
                 if not left[parent]:
                     del left[parent], seen[parent]
                     self._chains.drop(parent)
+
+    def _commit(self, number: int, data: bytes) -> None:
+        """One that is no proper commit goes unnoted, and is missed later on."""
+        with contextlib.suppress(ValueError):
+            self._notes.commit(self.pack.oids[number].tobytes(), data)
 
     def _root(self, number: int) -> tuple[bytes, Seen]:
         data = self._chains.inflate(number)
