@@ -6,7 +6,9 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy
 
-from scanner.sources.git.kernel_py import BadDelta
+from isal.isal_zlib import decompress, decompressobj
+
+from scanner.sources.git.kernel_py import SMALL, UNREADABLE, BadDelta
 
 
 def apply(bytes base not None, bytes patch not None, Py_ssize_t span, Py_ssize_t limit):
@@ -446,3 +448,156 @@ cdef Py_ssize_t _size(const unsigned char *ops, Py_ssize_t size, Py_ssize_t *at)
         shift += 7
         if not c & 0x80:
             return value
+
+
+cdef class Chains:
+    cdef object _data
+    cdef const long long[:] _sizes, _starts, _ends, _parents, _first, _kids
+    cdef dict _kept
+    cdef Py_ssize_t _kept_bytes, _budget, _huge
+    cdef readonly Py_ssize_t made_again
+
+    def __init__(self, data, sizes, starts, ends, parents, first, kids, Py_ssize_t budget, Py_ssize_t huge):
+        self._data = data
+        self._sizes, self._starts, self._ends, self._parents = sizes, starts, ends, parents
+        self._first, self._kids = first, kids
+        self._kept = {}
+        self._kept_bytes = 0
+        self._budget = budget
+        self._huge = huge
+        self.made_again = 0
+        if not len(starts) == len(ends) == len(parents) == len(sizes) == len(first) - 1:
+            raise ValueError("the numbers are of different packs")
+
+    cpdef bytes inflate(self, Py_ssize_t number):
+        cdef Py_ssize_t size
+        if number < 0 or number >= self._sizes.shape[0]:
+            raise ValueError("no such object")
+        size = self._sizes[number]
+        if size > self._huge:
+            raise ValueError("too large for this path")
+        return _inflated(self._data[self._starts[number]:self._ends[number]], size)
+
+    def walk(self, Py_ssize_t root, Py_ssize_t span, bint gathers):
+        return _Walk(self, root, span, gathers)
+
+    cdef list _children(self, Py_ssize_t number):
+        cdef Py_ssize_t at, low = self._first[number], high = self._first[number + 1]
+        if high == low:
+            return None
+        if low < 0 or high < low or high > self._kids.shape[0]:
+            raise ValueError("the numbers are of different packs")
+        return [self._kids[at] for at in range(low, high)]
+
+    cdef bytes _base(self, Py_ssize_t number):
+        cdef object kept = self._kept.get(number)
+        cdef list chain
+        cdef Py_ssize_t at, step
+        cdef bytes data
+        if kept is not None:
+            return kept
+        self.made_again += 1
+        chain = []
+        at = number
+        while True:
+            kept = self._kept.get(at)
+            if kept is not None:
+                data = kept
+                break
+            if self._parents[at] < 0:
+                data = self.inflate(at)
+                break
+            chain.append(at)
+            at = self._parents[at]
+        for step in reversed(chain):
+            data = apply(data, self.inflate(step), 0, self._huge)[0]
+        self._keep(number, data)
+        return data
+
+    cdef int _keep(self, Py_ssize_t number, bytes data) except -1:
+        cdef bytes gone
+        self._kept[number] = data
+        self._kept_bytes += PyBytes_GET_SIZE(data)
+        while self._kept_bytes > self._budget and len(self._kept) > 1:
+            gone = self._kept.pop(next(iter(self._kept)))
+            self._kept_bytes -= PyBytes_GET_SIZE(gone)
+        return 0
+
+    cdef int _drop(self, Py_ssize_t number) except -1:
+        cdef object gone = self._kept.pop(number, None)
+        if gone is not None:
+            self._kept_bytes -= PyBytes_GET_SIZE(gone)
+        return 0
+
+
+cdef class _Walk:
+    cdef Chains _chains
+    cdef Py_ssize_t _root, _span
+    cdef bint _gathers
+    cdef list _stack
+    cdef dict _left
+
+    def __cinit__(self, Chains chains not None, Py_ssize_t root, Py_ssize_t span, bint gathers):
+        if root < 0 or root >= chains._sizes.shape[0]:
+            raise ValueError("no such object")
+        self._chains = chains
+        self._root = root
+        self._span = span
+        self._gathers = gathers
+        self._stack = [root]
+        self._left = {}
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Py_ssize_t number, parent = -1, finished = -1, left
+        cdef bytes base = b"", data = None
+        cdef object text = None, places = None
+        cdef list copies = [], windows, below = None
+        if not self._stack:
+            raise StopIteration
+        number = self._stack.pop()
+        if number != self._root:
+            parent = self._chains._parents[number]
+        try:
+            if parent < 0:
+                data = self._chains.inflate(number)
+                text, places = data, [(0, 0, PyBytes_GET_SIZE(data))]
+            else:
+                base = self._chains._base(parent)
+                data, copies, windows = apply(base, self._chains.inflate(number), self._span, self._chains._huge)
+                if self._gathers:
+                    text, places = gather(data, windows)
+        except UNREADABLE:
+            data = None
+        if data is not None:
+            below = self._chains._children(number)
+            if below is not None:
+                self._stack += below
+                self._left[number] = len(below)
+                self._chains._keep(number, data)
+        if parent >= 0:
+            left = self._left[parent] - 1
+            if left:
+                self._left[parent] = left
+            else:
+                del self._left[parent]
+                self._chains._drop(parent)
+                finished = parent
+        return number, parent, base, data, copies, text, places, below is not None, finished
+
+
+cdef bytes _inflated(bytes stream, Py_ssize_t size):
+    """What a stream holds, if it is of that size."""
+    cdef bytes data
+    if PyBytes_GET_SIZE(stream) <= SMALL:
+        data = decompress(stream, 15, size if size > 0 else 1)
+    else:
+        inflater = decompressobj()
+        data = inflater.decompress(stream, (size if size > 0 else 0) + 1)
+        if not inflater.eof:
+            raise ValueError("its stream does not end where it should")
+    if PyBytes_GET_SIZE(data) != size:
+        raise ValueError("it has another size than it says")
+    return data

@@ -1,4 +1,4 @@
-"""Applying a delta and naming what it may have changed, in plain Python: the twin that `_kernel` is held against.
+"""Going through deltas and naming what each may have changed, in plain Python: the twin that `_kernel` is held against.
 
 The format is git's (gitformat-pack(5), "Deltified representation"): two sizes, then copies from the base and insertions.
 """
@@ -6,8 +6,13 @@ The format is git's (gitformat-pack(5), "Deltified representation"): two sizes, 
 from __future__ import annotations
 
 import struct
+import zlib
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from isal import isal_zlib
 
 Copy = tuple[int, int, int]
 """Offset in the target, offset in the base, length."""
@@ -17,6 +22,17 @@ Place = tuple[int, int, int]
 """Where a window begins in a gathered text; where it begins, and ends, in the target."""
 Hit = tuple[int, int]
 """An anchor's end in the data, and its number."""
+
+
+Step = tuple[int, int, bytes, bytes | None, list[Copy], bytes | None, list[Place] | None, bool, int]
+"""An object's number; the number of what it is a delta against (-1: it is whole), and the content of that; its own, None when it
+cannot be read; what it copied; what must be looked at in it, and where that stands; whether others are deltas against it;
+and the number of the object of which this was the last such one (-1: of none)."""
+
+UNREADABLE: tuple[type[Exception], ...] = (OSError, zlib.error, cast(type[Exception], isal_zlib.error), ValueError)
+"""What reading a damaged object raises."""
+SMALL = 32 << 10
+"""Compressed bytes of which so little can come (a thousandfold) that no limit is needed."""
 
 
 class BadDelta(ValueError):
@@ -263,3 +279,115 @@ def _size(patch: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if not c & 0x80:
             return value, at
+
+
+class Chains:
+    """The contents of a pack's objects by number: streams inflated, deltas applied, bases kept within a budget.
+
+    `sizes`, `starts`, `ends` and `parents` are the pack's; `first` and `kids` say which objects are deltas against each (see
+    `pack.children`). Bases are kept up to `budget` bytes; one that was let go is made again, and counted. What is larger
+    than `huge` bytes is not made.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        sizes: Sequence[int],
+        starts: Sequence[int],
+        ends: Sequence[int],
+        parents: Sequence[int],
+        first: Sequence[int],
+        kids: Sequence[int],
+        budget: int,
+        huge: int,
+    ) -> None:
+        self._data = data
+        self._sizes, self._starts, self._ends, self._parents = sizes, starts, ends, parents
+        self._first, self._kids = first, kids
+        self._kept: dict[int, bytes] = {}
+        self._kept_bytes = 0
+        self._budget = budget
+        self._huge = huge
+        self.made_again = 0
+
+    def inflate(self, number: int) -> bytes:
+        """What an object's stream holds. Raises what UNREADABLE names."""
+        size = self._sizes[number]
+        if size > self._huge:
+            raise ValueError("too large for this path")
+        stream = self._data[self._starts[number] : self._ends[number]]
+        if len(stream) <= SMALL:
+            data: bytes = isal_zlib.decompress(stream, 15, max(size, 1))
+        else:
+            inflater = isal_zlib.decompressobj()
+            data = inflater.decompress(stream, max(size, 0) + 1)
+            if not inflater.eof:
+                raise ValueError("its stream does not end where it should")
+        if len(data) != size:
+            raise ValueError("it has another size than it says")
+        return data
+
+    def walk(self, root: int, span: int, gathers: bool) -> Iterator[Step]:
+        """A root and all that is, in the end, a delta against it, bases first. With `gathers`, what has changed comes in one
+        text for a `span`. What lies beyond an object that cannot be read is left out."""
+        stack = [root]
+        left: dict[int, int] = {}
+        while stack:
+            number = stack.pop()
+            parent = self._parents[number] if number != root else -1
+            finished = -1
+            base = b""
+            copies: list[Copy] = []
+            data = text = places = None
+            try:
+                if parent < 0:
+                    text = data = self.inflate(number)
+                    places = [(0, 0, len(data))]
+                else:
+                    base = self._base(parent)
+                    data, copies, windows = apply(base, self.inflate(number), span, self._huge)
+                    if gathers:
+                        text, places = gather(data, windows)
+            except UNREADABLE:
+                data = None
+            below: list[int] = []
+            if data is not None:
+                below = list(self._kids[self._first[number] : self._first[number + 1]])
+                if below:
+                    stack += below
+                    left[number] = len(below)
+                    self._keep(number, data)
+            if parent >= 0:
+                left[parent] -= 1
+                if not left[parent]:
+                    del left[parent]
+                    self._drop(parent)
+                    finished = parent
+            yield number, parent, base, data, copies, text, places, bool(below), finished
+
+    def _base(self, number: int) -> bytes:
+        kept = self._kept.get(number)
+        if kept is not None:
+            return kept
+        self.made_again += 1
+        chain = []
+        at = number
+        while at not in self._kept and self._parents[at] >= 0:
+            chain.append(at)
+            at = self._parents[at]
+        data = self._kept[at] if at in self._kept else self.inflate(at)
+        for step in reversed(chain):
+            data = apply(data, self.inflate(step), 0, self._huge)[0]
+        self._keep(number, data)
+        return data
+
+    def _keep(self, number: int, data: bytes) -> None:
+        self._kept[number] = data
+        self._kept_bytes += len(data)
+        while self._kept_bytes > self._budget and len(self._kept) > 1:
+            self._kept_bytes -= len(self._kept.pop(next(iter(self._kept))))
+
+    def _drop(self, number: int) -> None:
+        gone = self._kept.pop(number, None)
+        if gone is not None:
+            self._kept_bytes -= len(gone)

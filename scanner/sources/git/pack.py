@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from isal import isal_zlib
 
 from scanner.model import DeadkeyError
+from scanner.sources.git.kernel_py import UNREADABLE as UNREADABLE
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -27,17 +26,8 @@ ROOT, STRANGE = -1, -2
 """In place of a parent: the object is whole; its base is not in this pack, or cannot be made out."""
 
 
-UNREADABLE: tuple[type[Exception], ...] = (OSError, zlib.error, cast(type[Exception], isal_zlib.error), ValueError)
-"""What reading a damaged object raises."""
-
-
 class UnknownPack(DeadkeyError):
     """This pack or its index is of a kind not known here, or damaged; git may still be able to read it."""
-
-
-def numbers(array: Ints) -> memoryview[int]:
-    """The same memory, of which single numbers are read several times as fast."""
-    return cast("memoryview[int]", memoryview(cast(Any, array)))
 
 
 @dataclass(frozen=True, slots=True)

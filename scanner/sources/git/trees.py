@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scanner.sources.git.chains import HUGE, Chains
-from scanner.sources.git.pack import COMMIT, TREE, Bytes, Ints, Pack, children, numbers
+from scanner.sources.git.chains import kernel, open_chains
+from scanner.sources.git.pack import COMMIT, TREE, Bytes, Ints, Pack, children
 
 GONE, FOLDER, NAME = 1, 2, 2
 """In an edge's code: the bit of what was there before only, that of a folder, and how far up the name's number stands."""
@@ -45,59 +45,34 @@ class Forest:
 
     def __init__(self, pack: Pack, plain: bool = False) -> None:
         self.pack = pack
-        self._chains = Chains(pack, plain)
+        self._kernel = kernel(plain)
         wanted = np.flatnonzero((pack.kinds == TREE) | (pack.kinds == COMMIT))
-        first, self._kids = children(pack, wanted)
-        self._first = numbers(first)
-        self._parents = numbers(pack.parents)
+        self._chains = open_chains(pack, *children(pack, wanted), plain)
 
     def note(self, roots: Iterable[int], blobs: frozenset[bytes]) -> tuple[Noted, Commits]:
         """All that stands in whole trees of deltas: folders, and of the rest what is in `blobs`.
 
         Raises what `pack.UNREADABLE` names.
         """
-        notes = Notes(self.pack.oids.shape[1], self._chains.kernel, set(blobs))
+        notes = Notes(self.pack.oids.shape[1], self._kernel, set(blobs))
         for root in roots:
             self._walk(root, notes)
         return notes.noted()
 
     def _walk(self, root: int, notes: Notes) -> None:
-        """A root and all that is, in the end, a delta against it, bases first."""
-        chains, parents = self._chains, self._parents
-        inflate, apply = chains.inflate, chains.kernel.apply
-
-        def commit(number: int, base: bytes, data: bytes, index: bytes, copies: Any) -> bytes:
-            notes.commit(self.pack.oids[number].tobytes(), data)
-            return b""
-
-        note = notes.tree if self.pack.kinds[root] == TREE else commit
-        data = inflate(root)
-        index = note(root, b"", data, b"", [])
-        stack = self._children(root)
-        if not stack:
-            return
-        left = {root: len(stack)}
-        indexes = {root: index}
-        chains.keep(root, data)
-        while stack:
-            number = stack.pop()
-            parent = parents[number]
-            base = chains.base(parent)
-            data, copies, _ = apply(base, inflate(number), 1, HUGE)
-            index = note(number, base, data, indexes[parent], copies)
-            left[parent] -= 1
-            if not left[parent]:
-                del left[parent], indexes[parent]
-                chains.drop(parent)
-            if below := self._children(number):
-                stack += below
-                left[number] = len(below)
-                indexes[number] = index
-                chains.keep(number, data)
-
-    def _children(self, number: int) -> list[int]:
-        low, high = self._first[number], self._first[number + 1]
-        return self._kids[low:high].tolist() if high > low else []
+        indexes: dict[int, bytes] = {-1: b""}
+        tree = self.pack.kinds[root] == TREE
+        for number, parent, base, data, copies, _, _, keeps, finished in self._chains.walk(root, 1, False):
+            if data is None:
+                raise ValueError(f"{self.pack.oid(number)} is damaged")
+            if tree:
+                index = notes.tree(number, base, data, indexes[parent], copies)
+                if keeps:
+                    indexes[number] = index
+                if finished >= 0:
+                    del indexes[finished]
+            else:
+                notes.commit(self.pack.oids[number].tobytes(), data)
 
 
 class Notes:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from scanner.model import Chunk, Origin
-from scanner.sources.git.chains import HUGE, Chains
+from scanner.sources.git.chains import kernel, open_chains
+from scanner.sources.git.kernel_py import Copy, Place
 from scanner.sources.git.objects import Entry, message
-from scanner.sources.git.pack import BLOB, COMMIT, KINDS, UNREADABLE, Ints, Pack, numbers
+from scanner.sources.git.pack import BLOB, COMMIT, KINDS, Ints, Pack
 from scanner.sources.git.trees import Notes
 
 
@@ -72,91 +73,65 @@ class Walk:
         self.broken: list[Entry] = []
         self.bytes = 0
         self.objects = 0
-        self._first = numbers(first)
-        self._parents = numbers(pack.parents)
+        self._first = first
         self._kids = kids
         self._reader = reader
         self._tell = tell
         self._notes = notes
-        self._chains = Chains(pack, plain)
-        self._kernel = self._chains.kernel
+        self._kernel = kernel(plain)
+        self._chains = open_chains(pack, first, kids, plain)
 
     def tree(self, root: int) -> None:
         """One root and everything that is, in the end, a delta against it."""
-        stack = [root]
-        seen: dict[int, Seen] = {}
-        left: dict[int, int] = {}
-        parents, first = self._parents, self._first
+        seen: dict[int, Seen] = {-1: NOTHING}
         commits = self.pack.kinds[root] == COMMIT
-        while stack:
-            number = stack.pop()
-            parent = parents[number] if number != root else -1
-            try:
-                data, known = self._root(number) if parent < 0 else self._delta(number, parent, seen[parent])
-            except UNREADABLE:
+        hits, span = self._reader.hits, self._reader.span
+        for number, parent, base, data, copies, text, places, keeps, finished in self._chains.walk(root, span, True):
+            if data is None:
                 self._leave_out(number)
-                data = None
-            if data is not None:
+            else:
                 self.bytes += len(data)
                 self.objects += 1
                 if commits:
                     self._commit(number, data)
+                found = hits(text) if text else []
+                before = seen[parent]
+                known = self._look(data, found, places, copies, before, base) if found or before.hits else NOTHING
                 if known.pairs:
                     self._tell(self._chunk(number, data), known.pairs)
-                low, high = first[number], first[number + 1]
-                if high > low:
-                    stack.extend(self._kids[low:high].tolist())
+                if keeps:
                     seen[number] = known
-                    left[number] = high - low
-                    self._chains.keep(number, data)
-            if parent >= 0:
-                left[parent] -= 1
-                if not left[parent]:
-                    del left[parent], seen[parent]
-                    self._chains.drop(parent)
+            if finished >= 0:
+                del seen[finished]
 
     def _commit(self, number: int, data: bytes) -> None:
         """One that is no proper commit goes unnoted, and is missed later on."""
         with contextlib.suppress(ValueError):
             self._notes.commit(self.pack.oids[number].tobytes(), data)
 
-    def _root(self, number: int) -> tuple[bytes, Seen]:
-        data = self._chains.inflate(number)
-        return data, self._whole(data)
-
-    def _whole(self, data: bytes) -> Seen:
+    def _look(
+        self,
+        data: bytes,
+        found: list[tuple[int, int]],
+        places: list[Place],
+        copies: list[Copy],
+        seen: Seen,
+        base: bytes,
+    ) -> Seen:
+        """What there is in an object: carried over from its base, or read."""
         reader = self._reader
-        found = reader.hits(data)
-        if not found:
-            return NOTHING
-        hits, again = self._kernel.carry(b"", found, [(0, 0, len(data))], [], 0, len(data), reader.span, reader.reaches)
-        return Seen(hits, self._read(data, again))
-
-    def _read(self, data: bytes, hits: list[tuple[int, int]]) -> list[Any]:
-        hits = self._reader.sift(data, hits)
-        return self._reader.pairs(data, hits) if hits else []
-
-    def _delta(self, number: int, parent: int, seen: Seen) -> tuple[bytes, Seen]:
-        reader, kernel = self._reader, self._kernel
-        base = self._chains.base(parent)
-        target, copies, windows = kernel.apply(base, self._chains.inflate(number), reader.span, HUGE)
-        text, places = kernel.gather(target, windows)
-        found = reader.hits(text) if text else []
-        if not found and not seen.hits:
-            return target, NOTHING
         if len(seen.pairs) * len(copies) > PATIENCE:
-            return target, self._whole(target)
-        hits, again = kernel.carry(
-            seen.hits, found, places, copies, len(base), len(target), reader.span, reader.reaches
-        )
+            found, places, copies, seen = reader.hits(data), [(0, 0, len(data))], [], NOTHING
+        sizes = len(base), len(data), reader.span
+        hits, again = self._kernel.carry(seen.hits, found, places, copies, *sizes, reader.reaches)
         pairs: list[Any] = []
         if seen.pairs:
-            pairs, more = carry(seen.pairs, copies, len(base), len(target), reader.span)
+            pairs, more = carry(seen.pairs, copies, *sizes)
             if more:
                 again = sorted({*again, *more})
-        if again:
-            pairs += self._read(target, again)
-        return target, Seen(hits, pairs) if hits else NOTHING
+        if again and (again := reader.sift(data, again)):
+            pairs += reader.pairs(data, again)
+        return Seen(hits, pairs) if hits else NOTHING
 
     def _leave_out(self, number: int) -> None:
         """The object and everything that is a delta against it is for the reference path."""
@@ -165,7 +140,7 @@ class Walk:
         while queue:
             at = queue.pop()
             self.broken.append(Entry(self.pack.oid(at), kind, 0))
-            queue.extend(self._kids[self._first[at] : self._first[at + 1]].tolist())
+            queue.extend(self._kids[int(self._first[at]) : int(self._first[at + 1])].tolist())
 
     def _chunk(self, number: int, data: bytes) -> Chunk:
         kind = int(self.pack.kinds[number])

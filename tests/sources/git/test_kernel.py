@@ -14,13 +14,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.sources.git import chains, kernel_py
 from scanner.sources.git.kernel_py import BadDelta
-from scanner.sources.git.pack import BLOB, ROOT, open_pack
+from scanner.sources.git.pack import BLOB, ROOT, Pack, children, open_pack
 from tests.sources.git import repositories
 from tests.sources.git.repositories import copy, number
 
@@ -275,17 +276,22 @@ def test_an_anchor_that_is_none_is_refused(anchor: int) -> None:
         chains.compiled.carry(flat([(9, anchor)]), [], [], [(0, 0, 20)], 20, 20, 3, REACHED)
 
 
-def test_gits_own_deltas(kernel: Any, tmp_path: Path) -> None:
-    """Every chain of a pack that git made gives what `git cat-file` gives."""
+def packed_by_git(folder: Path, depth: int) -> tuple[Pack, list[bytes]]:
+    """A pack of blobs as git makes deltas of them, and the blobs."""
     rng = Random(4)
     texts = repositories.versions(repositories.steps(rng, 30))
-    path = repositories.imported(tmp_path / "repo", texts, rng, algorithm="sha1", loose=False, depth=0)
+    path = repositories.imported(folder / "repo", texts, rng, algorithm="sha1", loose=False, depth=0)
     everything = "".join(f"{repositories.oid_of(BLOB, t).hex()}\n" for t in texts)
-    (tmp_path / "all").mkdir()
-    options = ("--window=40", "--depth=40", "--no-reuse-delta")
-    repositories.git(path, "pack-objects", "-q", *options, str(tmp_path / "all/pack"), data=everything.encode())
-    (index,) = (tmp_path / "all").glob("*.idx")
-    pack = open_pack(index, 20)
+    (folder / "all").mkdir()
+    options = ("--window=40", f"--depth={depth}", "--no-reuse-delta")
+    repositories.git(path, "pack-objects", "-q", *options, str(folder / "all/pack"), data=everything.encode())
+    (index,) = (folder / "all").glob("*.idx")
+    return open_pack(index, 20), texts
+
+
+def test_gits_own_deltas(kernel: Any, tmp_path: Path) -> None:
+    """Every chain of a pack that git made gives what `git cat-file` gives."""
+    pack, texts = packed_by_git(tmp_path, 40)
     deltas = 0
     for place in range(len(pack.kinds)):
         chain = []
@@ -420,3 +426,30 @@ def test_what_a_commit_names_is_read_alike(
         except ValueError as e:
             said.append(str(e))
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("budget", [0, 3000, 1 << 20])
+def test_the_twins_walk_alike(tmp_path: Path, budget: int) -> None:
+    """Every object of a pack by git comes once, made from the same base, whatever is kept of the bases."""
+    pack, _ = packed_by_git(tmp_path, 9)
+    wanted = np.arange(len(pack.kinds))
+    tables = (pack.sizes, pack.starts, pack.ends, pack.parents, *children(pack, wanted))
+    steps = []
+    for twin in (chains.compiled, kernel_py):
+        walker = twin.Chains(pack.data, *map(memoryview, tables), budget, LIMIT)
+        roots = wanted[pack.parents < 0].tolist()
+        steps.append([step for root in roots for step in walker.walk(root, 20, True)])
+        assert (walker.made_again > 0) == (budget < 1 << 20)
+    assert steps[0] == steps[1]
+    assert sorted(step[0] for step in steps[0]) == wanted.tolist()
+    for place, _, _, data, *_ in steps[0]:
+        assert data is not None and repositories.oid_of(BLOB, data).hex() == pack.oid(place)
+
+
+@pytest.mark.parametrize("number", [-1, 99])
+def test_an_object_that_is_none_is_refused(number: int) -> None:
+    empty = memoryview(np.zeros(2, np.int64))
+    walker = chains.compiled.Chains(b"ab", empty, empty, empty, empty, memoryview(np.zeros(3, np.int64)), empty, 9, 9)
+    for ask in (walker.inflate, lambda n: walker.walk(n, 1, False)):
+        with pytest.raises((ValueError, IndexError)):
+            ask(number)

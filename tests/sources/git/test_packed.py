@@ -49,7 +49,7 @@ def scanner(ruleset: Ruleset) -> Scanner:
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the walk came by the places that matter; with both kernels together."""
     seen: Counter[str] = Counter()
-    carry, base, leave_out = walk.carry, chains.Chains.base, walk.Walk._leave_out
+    carry, tree, leave_out, look = walk.carry, walk.Walk.tree, walk.Walk._leave_out, walk.Walk._look
 
     def carrying(*arguments: Any) -> Any:
         kept, again = carry(*arguments)
@@ -57,25 +57,24 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         seen["read again"] += len(again)
         return kept, again
 
-    def basing(self: chains.Chains, number: int) -> bytes:
-        seen["bases made again"] += number not in self._kept
-        return base(self, number)
+    def walking(self: walk.Walk, root: int) -> None:
+        before = self._chains.made_again
+        tree(self, root)
+        seen["bases made again"] += self._chains.made_again - before
+
+    def looking(self: walk.Walk, data: bytes, found: Any, places: Any, *more: Any) -> Any:
+        name = "gathered plainly" if self._kernel is kernel_py else "gathered"
+        seen[name] += places != [(0, 0, len(data))]
+        return look(self, data, found, places, *more)
 
     def leaving_out(self: walk.Walk, number: int) -> None:
         seen["left to git"] += 1
         leave_out(self, number)
 
     monkeypatch.setattr(walk, "carry", carrying)
-    monkeypatch.setattr(chains.Chains, "base", basing)
+    monkeypatch.setattr(walk.Walk, "tree", walking)
     monkeypatch.setattr(walk.Walk, "_leave_out", leaving_out)
-    for twin, name in ((chains.compiled, "gathered"), (kernel_py, "gathered plainly")):
-
-        def gathering(*arguments: Any, gather: Any = twin.gather, name: str = name) -> Any:
-            text, places = gather(*arguments)
-            seen[name] += text is not arguments[0] and bool(text)
-            return text, places
-
-        monkeypatch.setattr(twin, "gather", gathering)
+    monkeypatch.setattr(walk.Walk, "_look", looking)
     return seen
 
 
@@ -172,7 +171,7 @@ def test_all_paths_find_the_same_where_bases_do_not_stay_in_memory(
 
 def limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """What counts as huge."""
-    for module in (chains, walk, packed):
+    for module in (chains, packed):
         monkeypatch.setattr(module, "HUGE", size)
 
 
