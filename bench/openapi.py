@@ -79,7 +79,12 @@ class Node:
 
 @functools.cache
 def read(path: Path) -> Any:
-    content = path.read_bytes()
+    """A file's content; nothing, and a word on standard error, where it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as e:
+        print(f"{path}: {e.strerror}", file=sys.stderr)
+        return None
     if content.lstrip()[:1] == b"{":
         return json.loads(content)
     return yaml.load(content, Loader=Loader)
@@ -182,7 +187,7 @@ def same_host(base: Server, host: str) -> bool:
 
 def paths(description: Node, base: str, path: str) -> Iterator[Node]:
     """The path items that a path matches, the most literal first."""
-    found = []
+    found: list[tuple[int, int, Node]] = []
     for template, item in description.get("paths").items():
         whole = re.sub(r"\?.*|#.*", "", base + template)
         shape = "[^/]+".join(re.escape(piece) for piece in VARIABLE.split(whole))

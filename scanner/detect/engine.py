@@ -6,6 +6,7 @@ not be read again where those bytes are the same.
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
@@ -309,7 +310,15 @@ class Engine:
         return None if reason else Candidate(number, span, value, 0, (), tuple(companions))
 
     def _is_component(self, value: bytes) -> bool:
-        return any(self._pattern(number).fullmatch(value) for number in self._components)
+        return self._component is not None and self._component.fullmatch(value) is not None
+
+    @cached_property
+    def _component(self) -> Any:
+        """All components whose shape tells by itself, as one pattern; None where there are none."""
+        import regex
+
+        patterns = [_alone(self.rules[number].pattern) for number in self._components]
+        return regex.compile("|".join(patterns).encode()) if patterns else None
 
     def _companion(self, number: int, data: bytes, span: Span, within: int) -> bytes | None:
         """The nearest match of another rule's pattern around `span` that passes its judgement."""
@@ -346,6 +355,13 @@ class Engine:
 
             pattern = self._patterns[number] = regex.compile(self.rules[number].pattern.encode())
         return pattern
+
+
+def _alone(pattern: str) -> str:
+    """A pattern as one of several: flags at its beginning stay its own."""
+    if flags := re.match(r"\(\?([aiLmsux]+)\)", pattern):
+        return f"(?{flags[1]}:{pattern[flags.end() :]})"
+    return f"(?:{pattern})"
 
 
 def _touching(settled: list[Candidate], touch: tuple[Span, ...]) -> Iterator[Candidate]:

@@ -539,7 +539,7 @@ class _Guarded(io.RawIOBase):
 
 def _tar_header(record: bytes) -> tarfile.TarInfo | None:
     """A tar header, known by its checksum, so that tars from before `ustar` are known too."""
-    if len(record) < RECORD:
+    if len(record) < RECORD or record[148:156].strip(b" 01234567\0"):  # the checksum's place, in octal digits
         return None
     try:
         return tarfile.TarInfo.frombuf(record[:RECORD], "utf-8", "surrogateescape")

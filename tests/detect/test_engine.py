@@ -7,12 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.detect.engine import REACH, Candidate, Engine, settle
 from scanner.model import Span
-from scanner.ruleset import cache
+from scanner.ruleset import cache, check
 from scanner.ruleset.ruleset import Ruleset
 from tests.conftest import github_token
 
@@ -250,3 +251,11 @@ def test_what_only_a_word_near_by_makes_an_identifier_may_be_a_secret_elsewhere(
     engine = Engine(cache.get((tmp_path,)))
     text = b'DATABASE_PASSWORD="q7m2x9w4k1z8b5n3v6"\n'
     assert [m.rule for m in engine.scan(chunk(text))] == ["generic-secret"]
+
+
+def test_public_identifiers_are_known_one_by_one_and_together(engine: Engine) -> None:
+    patterns = [regex.compile(engine.rules[number].pattern.encode()) for number in engine._components]
+    specs = plain.bench().rules
+    made = [check.token_of(specs[engine.rules[n].id], plain.bench(), "one") for n in engine._components]
+    for value in [*made, *(v.swapcase() for v in made), b"q7Zt0Vn3Yk9Lb2Xc"]:
+        assert engine._is_component(value) == any(p.fullmatch(value) for p in patterns)

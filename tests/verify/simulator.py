@@ -1,0 +1,420 @@
+"""A provider for every shipped rule: answers over TLS as the rule says that the issuer does, and checks what was asked.
+
+A case is a script: which requests the client must send, one after the other, and what each is answered with. Requests
+are rendered here anew, with plain Jinja2 and without the package's own code, and what arrives is compared part by part:
+method, host, path, query, headers and body. What arrives beside the script, to whatever host, is a fault.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import ssl
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socket import AF_INET, SOCK_STREAM
+from types import SimpleNamespace
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import jinja2
+import trustme
+
+from scanner.detect.checksums import CHECKSUMS
+from scanner.model import Finding, Location, Secret
+from scanner.ruleset import cache as rule_cache
+from scanner.ruleset.compile import actions
+from scanner.ruleset.generate import generate
+from scanner.ruleset.load import load
+from scanner.ruleset.schema import RuleSpec
+from tests.verify.answers import NOTHING, Reply, evaluate, holds, replies
+
+LOOPBACK = "127.0.0.1"
+RETRIES = 1
+"""How often the client repeats; one is enough to see that it does."""
+LONG = "3600"
+"""A pause that no client waits for."""
+UNASKED = Reply(500).as_json({"error": "the simulator did not expect this request"})
+
+Spec = Mapping[str, Any]
+
+
+class Ticks(Protocol):
+    """The part of a clock that the server needs."""
+
+    def time(self) -> float: ...
+
+
+# The shipped rules, and findings made up for them.
+
+
+@cache
+def specs() -> dict[str, RuleSpec]:
+    return {spec.id: spec for file in load(rule_cache.read_files((rule_cache.shipped(),))) for spec in file.rules}
+
+
+@cache
+def shipped_actions() -> dict[str, dict[str, Any]]:
+    return actions(load(rule_cache.read_files((rule_cache.shipped(),))))
+
+
+def rules_with(part: str) -> list[str]:
+    """The ids of the rules with a request under `verify` or `revoke`."""
+    return [rule for rule, action in shipped_actions().items() if (action[part] or {}).get("request")]
+
+
+def made_up(rule: str, seed: str) -> str:
+    """A value of the rule's own pattern, its checksum right."""
+    spec = specs()[rule]
+    seal = CHECKSUMS[spec.checksum].seal if spec.checksum else None
+    return generate(spec.pattern, f"{rule} {seed}", seal).decode()
+
+
+def finding(rule: str, seed: str) -> Finding:
+    """A finding of `rule` with every companion that the rule names, each with a value of its own."""
+    spec = specs()[rule]
+    secret = Secret(made_up(rule, seed).encode())
+    near = tuple((one.name, Secret(made_up(one.rule, f"{rule} {seed}").encode())) for one in spec.with_)
+    place = Location("file", "config/app.env", 3, 3, 1, 40)
+    provider = shipped_actions()[rule]["provider"]
+    return Finding(
+        rule,
+        provider,
+        spec.name,
+        spec.severity,
+        spec.confidence,
+        secret,
+        secret.fingerprint(b"k"),
+        (place,),
+        companions=near,
+    )
+
+
+def home(rule: str) -> str:
+    """The address of a self-hosted service, as the user's configuration would name it."""
+    return f"https://{rule}.self-hosted.example"
+
+
+def owner(rule: str, spec: Spec) -> dict[str, str]:
+    """Administrator's credentials for a part of a rule, by name."""
+    return {name: f"owner-{hashlib.sha256(f'{rule} {name}'.encode()).hexdigest()[:24]}" for name in spec.get("owner") or {}}
+
+
+# Requests, as the rule's text means them.
+
+
+class _Mac(bytes):
+    """A digest: hexadecimal where it is printed."""
+
+    def __str__(self) -> str:
+        return self.hex()
+
+
+def _raw(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _basic(user: Any, password: Any = "") -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@cache
+def _jinja() -> jinja2.Environment:
+    plain = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    plain.filters |= {
+        "b64encode": lambda value: base64.b64encode(_raw(value)).decode(),
+        "b64url": lambda value: base64.urlsafe_b64encode(_raw(value)).decode().rstrip("="),
+        "b64decode": lambda value: base64.urlsafe_b64decode(str(value).translate({43: 45, 47: 95}) + "===").decode(),
+        "urlencode": lambda value: quote(_raw(value), safe=""),
+        "hex": lambda value: _raw(value).hex(),
+        "hmac_sha256": lambda value, key: _Mac(hmac.digest(_raw(key), _raw(value), "sha256")),
+        "basic": _basic,
+    }
+    return plain
+
+
+@cache
+def _template(source: str) -> jinja2.Template:
+    return _jinja().from_string(source)
+
+
+def rendered(value: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return _template(value).render(values) if "{" in value else value
+    if isinstance(value, Mapping):
+        return {key: rendered(inner, values) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [rendered(inner, values) for inner in value]
+    return value
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it arrived. Header names are in lower case; `name` is the server that the handshake named."""
+
+    name: str
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def host(self) -> str:
+        return dict(self.headers).get("host", "")
+
+    def text(self) -> str:
+        """Everything in it with the usual encodings undone, to look for values in."""
+        parts = [self.name, self.target, unquote(self.target), *(f"{name}: {value}" for name, value in self.headers)]
+        body = self.body.decode("utf-8", "replace")
+        with_basic = re.match(r"Basic ([\w+/=-]+)$", dict(self.headers).get("authorization", ""))
+        if with_basic:
+            parts.append(base64.b64decode(with_basic[1]).decode("utf-8", "replace"))
+        return "\n".join([*parts, body, unquote(body)])
+
+
+USUAL = {"host", "user-agent", "accept", "accept-encoding", "connection", "content-length", "content-type"}
+"""Headers that a client sends by itself."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A request that the client must send."""
+
+    method: str
+    host: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    kind: str
+    """`json`, `form`, `body`, or nothing at all."""
+    content: Any = None
+
+    def differences(self, asked: Asked) -> Iterator[str]:
+        """In what the request that arrived is another."""
+        if asked.method != self.method:
+            yield f"method {asked.method} instead of {self.method}"
+        if (asked.host, asked.name) != (self.host, self.host.split(":")[0]):
+            yield f"host {asked.host} (TLS: {asked.name}) instead of {self.host}"
+        path, _, query = asked.target.partition("?")
+        if [unquote(part) for part in path.split("/")] != [unquote(part) for part in self.path.split("/")]:
+            yield f"path {path} instead of {self.path}"
+        if (pairs := tuple(parse_qsl(query, keep_blank_values=True))) != self.query:
+            yield f"query {pairs} instead of {self.query}"
+        yield from self._header_differences(asked)
+        yield from self._body_differences(asked)
+        if "{{" in asked.text() or "{%" in asked.text():
+            yield "a template that was not filled in"
+
+    def _header_differences(self, asked: Asked) -> Iterator[str]:
+        sent = dict(asked.headers)
+        if len(sent) != len(asked.headers):
+            yield "a header that is there twice"
+        for name, value in self.headers.items():
+            if sent.get(name, "").strip() != value.strip():
+                yield f"header {name}: {sent.get(name)} instead of {value}"
+        if extra := sent.keys() - self.headers.keys() - USUAL:
+            yield f"headers that the rule does not have: {', '.join(sorted(extra))}"
+        if "user-agent" not in self.headers and not sent.get("user-agent", "").startswith("deadkey/"):
+            yield f"user agent {sent.get('user-agent')}"
+
+    def _body_differences(self, asked: Asked) -> Iterator[str]:
+        types = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+        kind = dict(asked.headers).get("content-type", "")
+        if self.kind in types and "content-type" not in self.headers and kind != types[self.kind]:
+            yield f"content type {kind} instead of {types[self.kind]}"
+        content: Any = asked.body
+        try:
+            if self.kind == "json":
+                content = json.loads(asked.body)
+            elif self.kind == "form":
+                content = dict(parse_qsl(asked.body.decode(), keep_blank_values=True, strict_parsing=True))
+        except ValueError:
+            yield f"a body that is no {self.kind}"
+        if content != self.content:
+            yield f"body {content!r} instead of {self.content!r}"
+
+
+def expected(request: Spec, values: Mapping[str, Any]) -> Expected:
+    """What a rule's request must look like on the wire."""
+    parts = urlsplit(rendered(request["url"], values))
+    assert parts.scheme == "https" and parts.hostname and not parts.fragment
+    query = [*parse_qsl(parts.query, keep_blank_values=True), *rendered(request.get("params") or {}, values).items()]
+    headers = {name.lower(): value for name, value in rendered(request.get("headers") or {}, values).items()}
+    if request.get("basic"):
+        headers["authorization"] = _basic(*rendered(request["basic"], values))
+    kind, content = "", b""
+    for kind in ("json", "form", "body"):
+        if request.get(kind) is not None:
+            content = rendered(request[kind], values)
+            content = content.encode() if kind == "body" else content
+            break
+    else:
+        kind = ""
+    host = parts.hostname if parts.port in (None, 443) else f"{parts.hostname}:{parts.port}"
+    return Expected(request.get("method", "GET"), host, parts.path or "/", tuple(query), headers, kind, content)
+
+
+# Scripts.
+
+
+@dataclass(frozen=True)
+class Case:
+    """What each request in turn is answered with, repeated ones several times, and what must come of it."""
+
+    name: str
+    answers: tuple[tuple[Reply, ...], ...]
+    state: str
+    wait: float = 0.0
+    """Seconds that the client must let pass before it repeats."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    request: Expected
+    reply: Reply
+    wait: float = 0.0
+
+
+@dataclass
+class Conversation:
+    """A case with the finding that it is about: requests still to come, and where its values may go."""
+
+    case: Case
+    finding: Finding
+    turns: list[Turn]
+    hosts: frozenset[str]
+    domains: tuple[str, ...]
+    last: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.finding.rule}: {self.case.name}"
+
+    def values(self) -> list[str]:
+        """The secret, and of what stands near it what is long enough to be told from other text."""
+        near = [secret.reveal().decode() for _, secret in self.finding.companions]
+        return [self.finding.secret.reveal().decode(), *(value for value in near if len(value) >= 12)]
+
+
+def conversation(case: Case, about: Finding, part: Spec, endpoint: str | None) -> Conversation:
+    """The script of a case for one finding; `part` is a rule's `verify` or `revoke`."""
+    values: dict[str, Any] = {"secret": about.secret.reveal().decode()}
+    values |= {name: secret.reveal().decode() for name, secret in about.companions}
+    values |= {"endpoint": endpoint} if endpoint else {}
+    values["owner"] = SimpleNamespace(**owner(about.rule, part))
+    turns = []
+    steps = list(part.get("steps") or ())
+    for number, (request, answers) in enumerate(zip(_requests(part), case.answers, strict=False)):
+        wanted = expected(request, values)
+        turns += [Turn(wanted, reply, case.wait if again else 0.0) for again, reply in enumerate(answers)]
+        for name, expression in (steps[number].get("save") or {}).items() if number < len(steps) else ():
+            values[name] = evaluate(expression, answers[-1])
+    domains = tuple(shipped_actions()[about.rule]["domains"])
+    domains += (urlsplit(endpoint).hostname or "",) if endpoint else ()
+    return Conversation(case, about, turns, frozenset(turn.request.host for turn in turns), domains)
+
+
+def _requests(part: Spec) -> list[Spec]:
+    return [*(step["request"] for step in part.get("steps") or ()), part["request"]]
+
+
+def _plain(status: int, text: str = "") -> Reply:
+    return Reply(status).as_json({"message": text or "simulated"})
+
+
+REDIRECTED = Reply(302, {"Location": "https://elsewhere.example/"})
+LIMITED = (
+    _plain(403, "Forbidden"),
+    Reply(403, {"Content-Type": "text/html"}, b"<html><body>Access denied</body></html>"),
+    _plain(404, "Not Found"),
+    _plain(402, "Payment Required"),
+    _plain(400, "Bad Request"),
+    REDIRECTED,
+)
+"""What says nothing of a token as long as its rule does not take it for something."""
+
+
+def _busy(seconds: str, body: Reply) -> Reply:
+    return replace(body, status=429, headers={**body.headers, "Retry-After": seconds})
+
+
+def _garbled(reply: Reply) -> dict[str, Reply]:
+    """A success whose body is not what it should be."""
+    return {
+        "half a document": replace(reply, data=reply.data[: len(reply.data) // 2]),
+        "an empty body": replace(reply, data=b""),
+        "a web page": replace(reply, data=b"<!doctype html><title>Welcome</title>"),
+    }
+
+
+def _answers(conditions: Iterable[Spec] | None, statuses: Sequence[int], filled: Sequence[str] = ()) -> list[Reply]:
+    return [reply for one in conditions or () for reply in replies(one, statuses, filled)]
+
+
+def _steps(part: Spec) -> list[list[Reply]]:
+    """For each step, every answer that the rule goes on from."""
+    found = []
+    for number, step in enumerate(part.get("steps") or (), 1):
+        saves = list((step.get("save") or {}).values())
+        made = _stepped(step, saves)
+        assert made, f"no answer can be made for step {number}"
+        found.append(made)
+    return found
+
+
+def _stepped(step: Spec, saves: Sequence[str]) -> list[Reply]:
+    return [
+        reply
+        for one in step.get("expect") or [{"status": [200]}]
+        for reply in replies(one, (200,), saves, every=True)
+        if all(evaluate(expression, reply) is not None for expression in saves)
+    ]
+
+
+def verify_cases(part: Spec) -> list[Case]:
+    """Every answer that a rule's `verify` tells apart, and those that must decide nothing."""
+    names = part.get("identity") or {}
+    live = _answers(part["live"], (200,), list(names.values()))
+    dead = [reply for reply in _answers(part["dead"], (401, 400, 403, 404, 200))]
+    neither = [reply for reply in LIMITED if not holds(part["live"], reply) and not holds(part["dead"], reply)]
+    steps = _steps(part)
+    first = tuple((variants[0],) for variants in steps)
+    cases = [Case(f"live {n}, {reply.status}", (*first, (reply,)), "live") for n, reply in enumerate(live)]
+    cases += [Case(f"dead {n}, {reply.status}", (*first, (reply,)), "dead") for n, reply in enumerate(dead)]
+    if not dead:
+        refused = _plain(401, "Unauthorized")
+        assert not holds(part["live"], refused), "a refusal counts as live, and nothing as dead"
+        cases.append(Case("refused", (*first, (refused,)), "unknown"))
+    cases += [Case(f"limited {n}, {reply.status}", (*first, (reply,)), "unknown") for n, reply in enumerate(neither)]
+    yes, no = live[0], (dead or live)[0]
+    cases += [Case(name, (*first, answers), *more) for name, answers, *more in _troubles(yes, no, ("live", "unknown", "unknown"))]
+    cases += [
+        Case(f"503 {n}", (*first, (replace(reply, status=503),) * (1 + RETRIES)), "unknown", 1.0)
+        for n, reply in enumerate((yes, no))
+    ]
+    if yes.data:
+        half = replace(yes, sent=len(yes.data) // 2)
+        cases.append(Case("cut short", (*first, (half,) * (1 + RETRIES)), "unknown", 1.0))
+        cases += [
+            Case(name, (*first, (reply,)), "unknown")
+            for name, reply in _garbled(yes).items()
+            if reads_body(part) or not holds(part["live"], reply)
+        ]
+    for name, answers, state in _step_cases(part, steps):
+        cases.append(Case(name, answers, state or "unknown"))
+        if not state:
+            cases[-1:] = [Case(f"{name}, live", (*answers, (yes,)), "live")]
+            cases += [Case(f"{name}, dead", (*answers, (no,)), "dead")] if dead else []
+    return cases
+
+
+def reads_body(part: Spec) -> bool:
+    """True when a rule reads from the body whose token it is."""
+    return any(re.search(r"\bbody\b", expression) for expression in (part.get("identity") or {}).values())
