@@ -107,6 +107,8 @@ class Match:
     secret: Secret
     encoding: tuple[str, ...] = ()
     companions: tuple[tuple[str, Secret], ...] = ()
+    lacking: tuple[str, ...] = ()
+    """Companions it needs to be a secret at all, and that do not stand near it. Another file may hold them."""
 
 
 @dataclass(frozen=True, slots=True)

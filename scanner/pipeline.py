@@ -83,11 +83,12 @@ Progress = Callable[[int, int], None]
 class Scanner:
     """Detection and allowances for one chunk after the other; one per process."""
 
-    def __init__(self, ruleset: Ruleset, options: Options) -> None:
+    def __init__(self, ruleset: Ruleset, options: Options, patient: bool = False) -> None:
+        """A `patient` one also brings what lacks a companion that another file may hold."""
         self._explained: list[str] = []
         self._where = ""
         explain: Explain | None = self._note if options.explain else None
-        self.engine = Engine(ruleset, options.wants, explain)
+        self.engine = Engine(ruleset, options.wants, explain, patient)
 
     def _note(self, rule: Rule, span: tuple[int, int], value: bytes, reason: str) -> None:
         self._explained.append(
@@ -209,7 +210,7 @@ def cores() -> int:
 
 
 def _alone(source: Source, ruleset: Ruleset, options: Options, items: list[Item]) -> Iterator[tuple[Found, int]]:
-    scanner = Scanner(ruleset, options)
+    scanner = Scanner(ruleset, options, hasattr(source, "beside"))
     for item in items:
         yield scanner.item(source, item), item.size
 
@@ -220,7 +221,7 @@ _worker: tuple[Source, Scanner] | None = None
 def _start_worker(source: Source, ruleset: Ruleset | None, options: Options) -> None:
     global _worker
     _quiet()
-    _worker = (source, Scanner(ruleset or load_rules(options), options))
+    _worker = (source, Scanner(ruleset or load_rules(options), options, hasattr(source, "beside")))
 
 
 def _work(batch: list[Item]) -> tuple[Found, int]:
@@ -318,6 +319,10 @@ def scan(
     if kept and hasattr(source, "resolve"):
         kept, more = source.resolve(kept, share(options.jobs or cores()), found.aside)
         skips = skips + more
+    if kept and (beside := getattr(source, "beside", None)):
+        from scanner.detect.beside import complete
+
+        kept = [s for s in complete(kept, Engine(ruleset), beside) if not s.match.lacking]
     if allow is not None:  # place by place, once the paths are known
         shown = unlisted(kept, allow.paths, allow.rules, allow.values)
         spared, kept = spared + len(kept) - len(shown), shown

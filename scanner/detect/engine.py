@@ -27,6 +27,8 @@ DEPTH = 3
 """Encodings within encodings are opened this often."""
 TIME_LIMIT = 1.0
 """Seconds a pattern that could be slow may take on one hit."""
+ANCHOR = 64
+"""Bytes that a context word may add to its distance."""
 REMEMBERED = 20_000
 """Judgements of values that are kept, so that the versions of a file do not ask again."""
 REACH = 32 << 10
@@ -46,6 +48,7 @@ class Candidate(NamedTuple):
     gap: int
     encoding: tuple[str, ...] = ()
     companions: tuple[tuple[str, Secret], ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 class Pair(NamedTuple):
@@ -79,11 +82,16 @@ Explain = Callable[[Rule, Span, bytes, str], None]
 class Engine:
     """One per process: holds the loaded database and the compiled patterns.
 
-    `wanted` says which rules to report (None: all); components take part whatever it says.
+    `wanted` says which rules to report (None: all); components take part whatever it says. A `patient` engine also tells of
+    what lacks a companion that it needs.
     """
 
     def __init__(
-        self, ruleset: Ruleset, wanted: Callable[[Rule], bool] | None = None, explain: Explain | None = None
+        self,
+        ruleset: Ruleset,
+        wanted: Callable[[Rule], bool] | None = None,
+        explain: Explain | None = None,
+        patient: bool = False,
     ) -> None:
         self.ruleset = ruleset
         self.rules = ruleset.rules
@@ -98,6 +106,7 @@ class Engine:
         self._patterns: dict[int, Any] = {}
         self._values: dict[tuple[int, bytes], str] = {}
         self._explain = explain
+        self._patient = patient
 
     def scan(self, chunk: Chunk) -> list[Match]:
         """The secrets of one chunk in the order in which they stand, at most one for any byte."""
@@ -132,7 +141,7 @@ class Engine:
         return self.read(data, self.sift(data, [h for h in self.hits(data, edges) if h not in known]))
 
     def match(self, c: Candidate) -> Match:
-        return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions)
+        return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions, c.lacking)
 
     def hits(self, data: bytes, fresh: Iterable[Span] | None = None) -> list[Hit]:
         """Where anchors end, in order; with `fresh` only ends e with start < e <= end of one of these ranges."""
@@ -297,17 +306,22 @@ class Engine:
             self._values[number, value] = known
         reason = known or judge_place(rule, data, span, value)
         companions: list[tuple[str, Secret]] = []
+        lacking: list[str] = []
         if not reason:
             for wanted in rule.companions:
                 near = self._companion(self._by_id[wanted.rule], data, span, wanted.within)
                 if near is not None:
                     companions.append((wanted.name, Secret(near)))
                 elif wanted.required:
-                    reason = f"no {wanted.rule} within {wanted.within} bytes"
-                    break
+                    lacking.append(wanted.name)
+                    reason = reason or f"no {wanted.rule} within {wanted.within} bytes"
+                    if not self._patient:
+                        break
         if self._explain is not None:
             self._explain(rule, span, value, reason)
-        return None if reason else Candidate(number, span, value, 0, (), tuple(companions))
+        if reason and not (lacking and self._patient):
+            return None
+        return Candidate(number, span, value, 0, (), tuple(companions), tuple(lacking))
 
     def _is_component(self, value: bytes) -> bool:
         return self._component is not None and self._component.fullmatch(value) is not None
@@ -319,6 +333,28 @@ class Engine:
 
         patterns = [_alone(self.rules[number].pattern) for number in self._components]
         return regex.compile("|".join(patterns).encode()) if patterns else None
+
+    def values(self, rule_id: str, data: bytes) -> set[bytes]:
+        """All that a component's pattern matches in a text, that passes its judgement, and has one of its words before it."""
+        from scanner.detect.judge import judge
+
+        number = self._by_id[rule_id]
+        rule = self.rules[number]
+        pattern = self._pattern(number)
+        out: set[bytes] = set()
+        if rule.shortest and run(data, 0, len(data), letters(rule.letters), rule.shortest) < 0:
+            return out
+        group = "secret" if "secret" in pattern.groupindex else 0
+        words = [word.lower().encode() for word in rule.context]
+        try:
+            for found in pattern.finditer(data, timeout=TIME_LIMIT if rule.slow else None):
+                span = found.span(group)
+                before = data[max(0, span[0] - rule.near - ANCHOR) : span[0]].lower()
+                if (not words or any(w in before for w in words)) and not judge(rule, data, span, found.group(group)):
+                    out.add(found.group(group))
+        except TimeoutError:
+            self.gave_up.append((rule.id, (0, len(data))))
+        return out
 
     def _companion(self, number: int, data: bytes, span: Span, within: int) -> bytes | None:
         """The nearest match of another rule's pattern around `span` that passes its judgement."""
@@ -375,7 +411,11 @@ def _touching(settled: list[Candidate], touch: tuple[Span, ...]) -> Iterator[Can
 
 
 def settle(rules: tuple[Rule, ...], candidates: list[Candidate]) -> list[Candidate]:
-    """Of candidates that overlap the one stays whose rule is more specific, then nearer to its context, then longer."""
+    """Of candidates that overlap the one stays whose rule is more specific, then nearer to its context, then longer. Those
+    that lack something neither win nor lose."""
+    waiting = [c for c in candidates if c.lacking]
+    if waiting:
+        candidates = [c for c in candidates if not c.lacking]
     if len(candidates) > 1:
         kept: list[tuple[Span, int, Candidate]] = []
         order = sorted(
@@ -386,4 +426,4 @@ def settle(rules: tuple[Rule, ...], candidates: list[Candidate]) -> list[Candida
             if at == 0 or kept[at - 1][0][1] <= c.span[0]:
                 insort(kept, (c.span, number, c))
         candidates = [c for _, _, c in kept]
-    return [c for c in candidates if not rules[c.rule].component]
+    return [c for c in [*candidates, *waiting] if not rules[c.rule].component]

@@ -75,9 +75,19 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         known=tuple(spec.known),
         companions=tuple(Companion(c.rule, c.name, c.within, c.required) for c in spec.with_),
         component=spec.component,
+        tells=spec.component and _tells(spec),
         rotate=spec.rotate,
     )
     return rule, own
+
+
+def _tells(spec: RuleSpec) -> bool:
+    if spec.context:
+        return True
+    try:
+        return bool(anchoring.plan(spec.pattern).literals)
+    except ValueError:
+        return False
 
 
 def _digits(letters: frozenset[int]) -> str:

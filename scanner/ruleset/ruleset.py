@@ -75,6 +75,8 @@ class Rule:
     known: tuple[str, ...] = ()
     companions: tuple[Companion, ...] = ()
     component: bool = False
+    tells: bool = False
+    """A component that can be told without what wants it near by: from words before it, or from its own shape."""
     rotate: str | None = None
 
 

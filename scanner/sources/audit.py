@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scanner.model import Chunk, Sighting, Skip
-from scanner.sources.files import FilesSource
+from scanner.model import Chunk, Location, Sighting, Skip
+from scanner.sources.files import FilesSource, beside
 from scanner.sources.git.packed import PackedSource
 from scanner.sources.git.run import Repository
 from scanner.sources.git.walk import Reader
@@ -43,6 +43,11 @@ class AuditSource:
 
     def walk(self, item: Item, reader: Reader) -> Iterator[Chunk | Skip | Told | Tally | Aside]:
         return self.read(item) if item.payload is None else self.history.walk(item, reader)
+
+    def beside(self, places: Sequence[Location]) -> Iterator[tuple[int, bytes]]:
+        """For each place, by its number, the contents of the small files in its folder, its own included."""
+        yield from self.history.beside(places)
+        yield from beside(["" if p.commit or not p.path else os.path.join(self.top, p.path) for p in places])
 
     def resolve(
         self, sightings: Sequence[Sighting], share: Share = alone, aside: Sequence[Any] = ()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 
-from scanner.model import Chunk, DeadkeyError, Origin, Skip
+from scanner.model import Chunk, DeadkeyError, Location, Origin, Skip
 from scanner.sources.interface import Item
 
+BESIDE_FILES = 64
+BESIDE_BYTES = 256 << 10
+"""Of a folder around a place so many files are read, of at most so many bytes each."""
 SMALL = 4 << 20
 """Files of at most so many bytes are read at once."""
 
@@ -84,6 +87,25 @@ def _list(folder: str) -> list[os.DirEntry[str]] | Skip:
         return Skip(folder, reason(e))
 
 
+def beside(paths: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    """For each path, by its number, the contents of the small files in its folder, its own included. What stands in an archive
+    is left alone."""
+    for number, path in enumerate(paths):
+        listed = _list(os.path.dirname(path) or ".") if path and "!/" not in path else []
+        read = 0
+        for entry in listed if not isinstance(listed, Skip) else ():
+            try:
+                if not entry.is_file(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_size > BESIDE_BYTES:
+                    continue
+                with open_regular(entry.path) as file:
+                    yield number, file.read(BESIDE_BYTES)
+            except OSError:
+                continue  # it was named when it was scanned
+            read += 1
+            if read == BESIDE_FILES:
+                break
+
+
 @dataclass(frozen=True)
 class FilesSource:
     """Files and folders by name (`os.fsdecode` form). Symbolic links are never followed."""
@@ -105,6 +127,10 @@ class FilesSource:
                 yield Skip(path, reason(OSError(errno.ELOOP, "")))
             else:
                 yield Skip(path, reason(OSError(errno.EINVAL, "not a regular file")))
+
+    def beside(self, places: Sequence[Location]) -> Iterator[tuple[int, bytes]]:
+        """For each place, by its number, the contents of the small files in its folder, its own included."""
+        return beside([place.path or "" for place in places])
 
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         """Windows of the file, or of its members when it is an archive."""

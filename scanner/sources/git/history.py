@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from scanner.model import Chunk, Location, Secret, Sighting, Skip
 from scanner.sources.git import provenance
+from scanner.sources.git.beside import beside
 from scanner.sources.git.objects import Entry, contents, inventory
 from scanner.sources.git.run import Repository
 from scanner.sources.interface import Item, Share, alone
@@ -47,6 +48,10 @@ class HistorySource:
 
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         return contents(self.repository, list(item.payload)) if item.payload else missing(self.repository)
+
+    def beside(self, places: Sequence[Location]) -> Iterator[tuple[int, bytes]]:
+        """For each place, by its number, the contents of the small files in its folder, its own included."""
+        return beside(self.repository, places)
 
     def resolve(
         self, sightings: Sequence[Sighting], _share: Share = alone, _aside: Sequence[object] = ()

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from isal import isal_zlib
 
-from scanner.model import Chunk, Origin, Sighting, Skip
+from scanner.model import Chunk, Location, Origin, Sighting, Skip
 from scanner.sources.git.ancestry import Ancestry, Census, Edges
+from scanner.sources.git.beside import beside
 from scanner.sources.git.chains import HUGE, kernel
 from scanner.sources.git.history import missing, resolve, spread
 from scanner.sources.git.objects import Entry, contents, inventory, message
@@ -96,6 +97,10 @@ class PackedSource:
             yield from self._loose(rest[0])
         else:
             yield from self._pack(rest[0], rest[1], reader)
+
+    def beside(self, places: Sequence[Location]) -> Iterator[tuple[int, bytes]]:
+        """For each place, by its number, the contents of the small files in its folder, its own included."""
+        return beside(self.repository, places)
 
     def resolve(
         self, sightings: Sequence[Sighting], share: Share = alone, aside: Sequence[Commits] = ()

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
-from scanner.model import Chunk, DeadkeyError, Sighting, Skip
+from scanner.model import Chunk, DeadkeyError, Location, Sighting, Skip
 from scanner.sources.git import provenance
+from scanner.sources.git.beside import beside
 from scanner.sources.git.changes import range_of
 from scanner.sources.git.history import SLICE, resolve
 from scanner.sources.git.objects import Entry, Errors, contents
@@ -49,6 +50,10 @@ class SomeObjects:
 
     def read(self, item: Item) -> Iterator[Chunk | Skip]:
         return contents(self.repository, list(item.payload))
+
+    def beside(self, places: Sequence[Location]) -> Iterator[tuple[int, bytes]]:
+        """For each place, by its number, the contents of the small files in its folder, its own included."""
+        return beside(self.repository, places)
 
     def resolve(
         self, sightings: Sequence[Sighting], share: Share = alone, _aside: Sequence[object] = ()
