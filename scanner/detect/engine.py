@@ -334,6 +334,15 @@ class Engine:
         patterns = [_alone(self.rules[number].pattern) for number in self._components]
         return regex.compile("|".join(patterns).encode()) if patterns else None
 
+    def tires(self, rule_id: str, data: bytes) -> bool:
+        """Whether a rule's pattern runs out of time on a text."""
+        try:
+            for _ in self._pattern(self._by_id[rule_id]).finditer(data, timeout=TIME_LIMIT):
+                pass
+        except TimeoutError:
+            return True
+        return False
+
     def values(self, rule_id: str, data: bytes) -> set[bytes]:
         """All that a component's pattern matches in a text, that passes its judgement, and has one of its words before it."""
         from scanner.detect.judge import judge

@@ -19,10 +19,15 @@ Good = Callable[[RuleSpec, bytes], bool]
 Seal = Callable[[str], Callable[[bytes], bytes]]
 """By a checksum's name: what makes it right. Raises KeyError."""
 
+LONG = 6000
+"""Letters in a run that should match nothing."""
 FEWEST = 4
 """Examples and their settings that a rule must show; rejects come on top."""
 Variables = Callable[[str], set[str]]
 """The variables a template uses, `owner`'s with their names (`owner.x`). Raises ValueError when it does not parse."""
+
+Slow = Callable[[RuleSpec, bytes], bool]
+"""Whether the rule's pattern runs out of time on a text."""
 
 
 class Example(NamedTuple):
@@ -40,6 +45,7 @@ class Bench(NamedTuple):
     seal: Seal
     variables: Variables
     rules: dict[str, RuleSpec]
+    slow: Slow
 
 
 def check(file: RuleFile, bench: Bench) -> Iterator[str]:
@@ -68,6 +74,8 @@ def _check_rule(rule: RuleSpec, bench: Bench) -> Iterator[str]:
     for number, text in enumerate(rule.rejects, 1):
         if any(name == rule.id for name, _ in bench.find(text.encode())):
             yield f"rejects: number {number} is found: {text}"
+    if shown and any(bench.slow(rule, text) for text in hostile(shown[0].secret)):
+        yield "pattern: takes too long on text that almost matches; give its repeats narrower classes or bounds"
     for part in (rule.verify, rule.revoke):
         if part is not None:
             yield from _template_faults(rule, part, bench.variables)
@@ -95,6 +103,16 @@ def examples(rule: RuleSpec, bench: Bench) -> Iterator[Example]:
                 other = bench.rules[companion.rule]
                 filled = filled.replace(marker, token_of(other, bench, f"{rule.id} {companion.name} {number}"))
         yield Example(filled, token if "{token}" in text else _literal(rule, filled))
+
+
+def hostile(token: bytes) -> Iterator[bytes]:
+    """Texts that a pattern for `token` could be slow on: what almost matches, again and again, and long runs of its letters."""
+    yield token[:-1] * 100
+    for at in (len(token) // 3, len(token) // 2, len(token) - 1):
+        yield token[:at] + token[at : at + 1] * LONG
+    for letter in sorted(set(token[-1:] + token[len(token) // 2 :][:2])):
+        yield bytes([letter]) * LONG + b"!"
+    yield (token[: len(token) // 2] + b" ") * 200
 
 
 def token_of(rule: RuleSpec, bench: Bench, seed: str) -> bytes:

@@ -179,8 +179,9 @@ class Guard:
             if deadline.over:
                 raise Unanswered(f"{name} did not answer in full within {2 * timeout:g} s")
         headers = {key.lower(): value for key, value in response.headers.items()}
-        text = _decoded(data, headers.get("content-encoding", ""))
-        return Answer(name, response.status_code, headers, _parsed(text), text)
+        plain = _decoded(data, headers.get("content-encoding", ""))
+        text, cut = plain.decode("utf-8", "replace"), max(len(data), len(plain)) >= BODY
+        return Answer(name, response.status_code, headers, _parsed(text), text, cut)
 
     def _exchange(self, call: Call) -> tuple[requests.Response, bytes]:
         headers = {"User-Agent": self._agent, "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -220,12 +221,12 @@ def _judge_literal(host: str) -> None:
             raise Refused(f"its address is {why}, which verify.hosts does not allow")
 
 
-def _decoded(data: bytes, coding: str) -> str:
+def _decoded(data: bytes, coding: str) -> bytes:
     if coding in ("gzip", "deflate", "x-gzip"):
         # 47: zlib or gzip, whichever its header says.
         with contextlib.suppress(zlib.error):
-            data = zlib.decompressobj(47).decompress(data, BODY)
-    return data.decode("utf-8", "replace")
+            return zlib.decompressobj(47).decompress(data, BODY)
+    return data
 
 
 def _parsed(text: str) -> Any:

@@ -54,13 +54,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: header names in lower case, `body` the parsed JSON or None, `text` at most 256 KiB of it."""
+    """What came back: header names in lower case, `body` the parsed JSON or None, `text` at most 256 KiB of it.
+
+    `cut` is true when there was more.
+    """
 
     host: str
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Any = field(default=None, repr=False)
     text: str = field(default="", repr=False)
+    cut: bool = False
 
     def document(self) -> dict[str, Any]:
         """What a rule's JMESPath expressions see."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from scanner.model import Finding, Verdict
 from scanner.verify.clean import identity, scrub, secrets_of
-from scanner.verify.interface import Action, Actions, Asker, Clock, Unanswered, Unaskable
+from scanner.verify.interface import Action, Actions, Answer, Asker, Clock, Unanswered, Unaskable
 from scanner.verify.settings import VerifySettings
 
 Progress = Callable[[int, int], None]
@@ -97,6 +99,15 @@ def ask_one(finding: Finding, action: Action, settings: VerifySettings, ask: Ask
     return replace(verdict, reason=scrub(verdict.reason, secrets_of(finding)), checked=checked)
 
 
+def _unreadable(answer: Answer, spec: Mapping[str, Any]) -> bool:
+    """True for a success that is not the JSON in which its rule looks for the identity: somebody else's page, say.
+
+    What was cut because it is long cannot be parsed either, and is the answer all the same.
+    """
+    reads = any(re.search(r"\bbody\b", expression) for expression in (spec.get("identity") or {}).values())
+    return reads and 200 <= answer.status < 300 and answer.body is None and not answer.cut
+
+
 def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Asker, clock: Clock) -> Verdict:
     spec = action["verify"]
     if checker := spec.get("checker"):
@@ -110,6 +121,8 @@ def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Aske
     result = exchange.run(spec, values, sets, action.get("domains") or (), settings, ask)
     said = f"{result.answer.host} answered {result.answer.status}"
     if result.held == ("live",):
+        if _unreadable(result.answer, spec):
+            return Verdict("unknown", f"{said}, but without the JSON that its rule reads")
         return Verdict("live", said, identity(result.identity, finding.secret))
     if result.held == ("dead",):
         return Verdict("dead", said)

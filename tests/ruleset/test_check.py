@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from scanner.cli.main import command
 from scanner.pipeline import rule_bench
 from scanner.ruleset import cache
-from scanner.ruleset.check import Bench, check
+from scanner.ruleset.check import check
 from scanner.ruleset.load import read
 
 GOOD: dict[str, Any] = {
@@ -162,7 +162,7 @@ def test_examples_are_made_with_their_companions(only_acme: Path) -> None:
     faults(only_acme, content, ACCOUNT)
     files, bench = rule_bench()
     (file,) = files.values()
-    list(check(file, Bench(find, bench.good, bench.seal, bench.variables, bench.rules)))
+    list(check(file, bench._replace(find=find)))
     account, token = shown[0].split(b":")
     assert account.startswith(b"acct-") and token.startswith(b"acme_")
 
@@ -184,3 +184,10 @@ def test_the_command_counts_faults_and_fails(only_acme: Path, tmp_path: Path) ->
     assert (
         done.stderr == f"{more / 'own.yaml'}: rule own-token: rejects: show at least two lines that must not be found\n"
     )
+
+
+@pytest.mark.parametrize("pattern", [r"\bacme_(?:[0-9a-f]{1,8}){8,400}!", r"\bacme_(?:[a-z0-9]+[0-9a-f]{0,9}){20,90}#"])
+def test_a_pattern_that_goes_on_for_ever_is_named(only_acme: Path, pattern: str) -> None:
+    bounded = pattern.replace("+", "{1,60}")
+    (fault,) = faults(only_acme, {**GOOD, "pattern": bounded})
+    assert "pattern: takes too long on text that almost matches" in fault

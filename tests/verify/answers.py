@@ -292,7 +292,7 @@ def _called(node: Node, tree: Any, wish: Wish, at: Trail, spare: Sequence[str]) 
             for one in among:
                 yield from fit(arguments[1], tree, one, at, spare)
         else:
-            yield from _all(((arguments[1], ~one) for one in among), tree, at, spare)
+            yield from _all([(arguments[1], ~one) for one in among], tree, at, spare)
     elif name in ("contains", "starts_with") and _literal(arguments[1]):
         wanted = Wish("has" if name == "contains" else "begins", _value(arguments[1]))
         yield from fit(arguments[0], tree, wanted if wish == TRUE else ~wanted, at, spare)
@@ -307,7 +307,7 @@ def _called(node: Node, tree: Any, wish: Wish, at: Trail, spare: Sequence[str]) 
                 except _Conflict:
                     continue
     elif name == "join" and wish == TRUE and arguments[1]["type"] == "multi_select_list":
-        yield from _all(((part, w) for part in arguments[1]["children"] for w in (TEXT, TRUE)), tree, at, spare)
+        yield from _all([(part, w) for part in arguments[1]["children"] for w in (TEXT, TRUE)], tree, at, spare)
     elif name == "not_null" and wish == TRUE:
         for argument in arguments:
             yield from fit(argument, tree, TRUE, at, spare)
@@ -315,11 +315,13 @@ def _called(node: Node, tree: Any, wish: Wish, at: Trail, spare: Sequence[str]) 
         raise Beyond(f"{wish.op} of {_told(node)}")
 
 
-def _all(wanted: Iterable[tuple[Node, Wish]], tree: Any, at: Trail, spare: Sequence[str]) -> Iterator[Any]:
-    trees = [tree]
-    for node, wish in wanted:
-        trees = [made for one in trees for made in itertools.islice(fit(node, one, wish, at, spare), 20)]
-    yield from trees
+def _all(wanted: Sequence[tuple[Node, Wish]], tree: Any, at: Trail, spare: Sequence[str]) -> Iterator[Any]:
+    """`tree` in every way that fulfils all wishes at once."""
+    if not wanted:
+        yield tree
+        return
+    for one in fit(wanted[0][0], tree, wanted[0][1], at, spare):
+        yield from _all(wanted[1:], one, at, spare)
 
 
 @dataclass(frozen=True)
@@ -371,18 +373,20 @@ def replies(
     condition: Mapping[str, Any],
     statuses: Sequence[int] = (200,),
     filled: Sequence[str] = (),
+    explored: Sequence[str] = (),
     spare: Sequence[str] = (),
 ) -> list[Reply]:
     """Distinct answers for which `condition` holds, one or more for each of its statuses, at most MOST for each.
 
-    `statuses` are tried where it names none. As many of the `filled` expressions have a value as can. Raises Beyond.
+    `statuses` are tried where it names none. As many of the `filled` expressions have a value as can; each way in which
+    all of the `explored` ones have a value is an answer of its own. Raises Beyond.
     """
-    match, found = condition.get("match"), []
+    wanted = [parsed(expression) for expression in (condition.get("match"), *explored) if expression]
+    found: list[Reply] = []
     for status in condition.get("status") or statuses:
         root = {"status": status, "headers": Open(), "body": Open(), "text": Open()}
-        trees = fit(parsed(match), root, TRUE, (), spare) if match else iter([root])
         own = 0
-        for tree in itertools.islice(trees, WAYS):
+        for tree in itertools.islice(_all([(node, TRUE) for node in wanted], root, (), spare), WAYS):
             made = _filled(tree, filled, spare)
             if made is not None and made not in found and holds([condition], made):
                 found.append(made)
