@@ -107,6 +107,8 @@ class Match:
     secret: Secret
     encoding: tuple[str, ...] = ()
     companions: tuple[tuple[str, Secret], ...] = ()
+    rivals: tuple[str, ...] = ()
+    """Companions of which more than one stands near: the nearest may belong to another secret."""
     lacking: tuple[str, ...] = ()
     """Companions it needs to be a secret at all, and that do not stand near it. Another file may hold them."""
 
@@ -189,6 +191,8 @@ class Finding:
     locations: tuple[Location, ...]
     encoding: tuple[str, ...] = ()
     companions: tuple[tuple[str, Secret], ...] = ()
+    rivals: tuple[str, ...] = ()
+    """As in `Match`."""
     rotate: str | None = None
     verdict: Verdict | None = None
     outcome: Outcome | None = None

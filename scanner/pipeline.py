@@ -285,6 +285,7 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
                 locations=tuple(places),
                 encoding=best.match.encoding,
                 companions=best.match.companions,
+                rivals=best.match.rivals,
                 rotate=rule.rotate,
             )
         )

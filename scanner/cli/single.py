@@ -55,6 +55,6 @@ def single(
         (place,),
         (),
         companions,
-        rule.rotate,
+        rotate=rule.rotate,
     )
     return finding, ruleset

@@ -48,6 +48,7 @@ class Candidate(NamedTuple):
     gap: int
     encoding: tuple[str, ...] = ()
     companions: tuple[tuple[str, Secret], ...] = ()
+    rivals: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
 
 
@@ -141,7 +142,7 @@ class Engine:
         return self.read(data, self.sift(data, [h for h in self.hits(data, edges) if h not in known]))
 
     def match(self, c: Candidate) -> Match:
-        return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions, c.lacking)
+        return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions, c.rivals, c.lacking)
 
     def hits(self, data: bytes, fresh: Iterable[Span] | None = None) -> list[Hit]:
         """Where anchors end, in order; with `fresh` only ends e with start < e <= end of one of these ranges."""
@@ -306,12 +307,15 @@ class Engine:
             self._values[number, value] = known
         reason = known or judge_place(rule, data, span, value)
         companions: list[tuple[str, Secret]] = []
+        rivals: list[str] = []
         lacking: list[str] = []
         if not reason:
             for wanted in rule.companions:
                 near = self._companion(self._by_id[wanted.rule], data, span, wanted.within)
-                if near is not None:
-                    companions.append((wanted.name, Secret(near)))
+                if near:
+                    companions.append((wanted.name, Secret(near[0])))
+                    if len(near) > 1:
+                        rivals.append(wanted.name)
                 elif wanted.required:
                     lacking.append(wanted.name)
                     reason = reason or f"no {wanted.rule} within {wanted.within} bytes"
@@ -321,7 +325,7 @@ class Engine:
             self._explain(rule, span, value, reason)
         if reason and not (lacking and self._patient):
             return None
-        return Candidate(number, span, value, 0, (), tuple(companions), tuple(lacking))
+        return Candidate(number, span, value, 0, (), tuple(companions), tuple(rivals), tuple(lacking))
 
     def _is_component(self, value: bytes) -> bool:
         return self._component is not None and self._component.fullmatch(value) is not None
@@ -365,33 +369,30 @@ class Engine:
             self.gave_up.append((rule.id, (0, len(data))))
         return out
 
-    def _companion(self, number: int, data: bytes, span: Span, within: int) -> bytes | None:
-        """The nearest match of another rule's pattern around `span` that passes its judgement."""
+    def _companion(self, number: int, data: bytes, span: Span, within: int) -> list[bytes]:
+        """The matches of another rule's pattern around `span` that pass its judgement, each value once, the nearest first."""
         from scanner.detect.judge import judge
 
         rule = self.rules[number]
         pattern = self._pattern(number)
         group = "secret" if "secret" in pattern.groupindex else 0
-        best: tuple[int, bytes] | None = None
+        found_at: list[tuple[int, bytes]] = []
         room = within + rule.forward + SLACK
         low, high = max(0, span[0] - room), min(len(data), span[1] + room)
         if rule.shortest and run(data, low, high, letters(rule.letters), rule.shortest) < 0:
-            return None
+            return []
         try:
             for found in pattern.finditer(data, low, high, timeout=TIME_LIMIT if rule.slow else None):
                 start, end = found.span(group)
                 if start < span[1] and span[0] < end:
                     continue
                 gap = span[0] - end if end <= span[0] else start - span[1]
-                if (
-                    gap <= within
-                    and (best is None or gap < best[0])
-                    and not judge(rule, data, (start, end), found.group(group))
-                ):
-                    best = (gap, found.group(group))
+                if gap <= within and not judge(rule, data, (start, end), found.group(group)):
+                    found_at.append((gap, found.group(group)))
         except TimeoutError:
             self.gave_up.append((rule.id, (low, high)))
-        return best[1] if best else None
+        found_at.sort(key=lambda pair: pair[0])
+        return list(dict.fromkeys(value for _, value in found_at))
 
     def _pattern(self, number: int) -> Any:
         pattern = self._patterns.get(number)

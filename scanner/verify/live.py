@@ -40,7 +40,15 @@ def verify(
             askable[key] = finding
     if askable:
         verdicts |= _ask_all(askable, actions, settings, progress, clock)
-    return [replace(finding, verdict=verdicts[_question(finding)]) for finding in findings]
+    return [replace(finding, verdict=_sure(finding, verdicts[_question(finding)])) for finding in findings]
+
+
+def _sure(finding: Finding, verdict: Verdict) -> Verdict:
+    """Refused together with what may be another secret's companion says nothing of the secret."""
+    if verdict.state == "dead" and finding.rivals:
+        names = ", ".join(finding.rivals)
+        return replace(verdict, state="unknown", reason=f"refused, but more than one {names} stands near it")
+    return verdict
 
 
 def _question(finding: Finding) -> Hashable:

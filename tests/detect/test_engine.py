@@ -174,6 +174,9 @@ def test_a_companion_comes_with_its_secret_and_the_nearest_one_does(engine: Engi
     (match,) = engine.scan(chunk(data + b"#" * 80 + ids[2]))
     assert match.secret.reveal() == key
     assert ids[1] in [secret.reveal() for _, secret in match.companions]
+    assert match.rivals == ("access_key_id",)
+    (alone,) = engine.scan(chunk(b"aws_access_key_id = %s\naws_secret_access_key = %s\n" % (ids[1], key)))
+    assert alone.rivals == ()
 
 
 def test_rules_that_are_not_wanted_find_nothing(ruleset: Ruleset) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,12 +50,26 @@ class Wish:
 
 
 TRUE, FALSE, TEXT = Wish("true"), Wish("false"), Wish("text")
-PAIRS = (("true", "false"), ("==", "!="), ("<", ">="), (">", "<="), ("has", "lacks"), ("begins", "does not begin"))
+PAIRS = (
+    ("true", "false"),
+    ("==", "!="),
+    ("<", ">="),
+    (">", "<="),
+    ("has", "lacks"),
+    ("begins", "does not begin"),
+    ("ends", "does not end"),
+)
 OPPOSITE = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-LAX = frozenset({"!=", "lacks", "does not begin", "false"})
+LOOKING = {"contains": "has", "starts_with": "begins", "ends_with": "ends"}
+TEXTUAL: dict[str, Callable[[str, str], bool]] = {
+    "has": operator.contains,
+    "begins": str.startswith,
+    "ends": str.endswith,
+}
+LAX = frozenset({"!=", "lacks", "does not begin", "does not end", "false"})
 """Wishes that a missing value fulfils."""
 
 
@@ -74,13 +88,13 @@ class Open:
         elif equal:
             candidates = equal[:1]
         elif sizes:
-            candidates = ([f"sim-{name}"] * n for n in (1, 0, *range(2, 50)))
+            candidates = [[f"sim-{name}"] * n for n in range(1, 50)]
         elif any(wish.op in COMPARE for wish in self.wishes):
             bounds = [wish.value for wish in self.wishes if wish.op in COMPARE]
             candidates = [bound + step for bound in bounds for step in (0, 1, -1)]
         else:
-            parts = [str(wish.value) for wish in self.wishes if wish.op in ("begins", "has")]
-            candidates = (" ".join(parts) or f"sim-{name}", f"{' '.join(parts)} more")
+            parts = [str(wish.value) for op in ("begins", "has", "ends") for wish in self.wishes if wish.op == op]
+            candidates = (" ".join(parts) or f"sim-{name}",)
         for value in candidates:
             if all(fulfils(value, wish) for wish in self.wishes):
                 return value
@@ -90,19 +104,16 @@ class Open:
 def fulfils(value: Any, wish: Wish) -> bool:
     """True when a finished value is as it is wished to be."""
     op, other = wish.op, wish.value
-    if op.startswith("length"):
-        return isinstance(value, str | list | dict) and fulfils(
-            len(value), Wish(op.removeprefix("length ") or "", other)
-        )
+    if op.startswith("length "):
+        return isinstance(value, str | list | dict) and fulfils(len(value), Wish(op.removeprefix("length "), other))
     if op in COMPARE:
         numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (value, other))
         return numbers and bool(COMPARE[op](value, other))
-    if op in ("has", "begins"):
-        inside = (
-            value is not None and isinstance(value, str | list) and (isinstance(value, list) or isinstance(other, str))
-        )
-        return inside and (other in value if op == "has" else str(value).startswith(str(other)))
-    if op in ("lacks", "does not begin"):
+    if op == "has" and isinstance(value, list):
+        return other in value
+    if op in TEXTUAL:
+        return isinstance(value, str) and isinstance(other, str) and TEXTUAL[op](value, other)
+    if OPPOSITE.get(op) in TEXTUAL:
         return not fulfils(value, ~wish)
     if op == "text":
         return isinstance(value, str)
@@ -195,6 +206,11 @@ def _located(node: Node, tree: Any, at: Trail, spare: Sequence[str]) -> Iterator
                 yield first, trail, True
         else:
             yield from ((t, (*p, 0), True) for t, p, _ in _located(inner, tree, at, spare))
+    elif kind == "or_expression":
+        left, right = children
+        yield from _located(left, tree, at, spare)
+        for first in fit(left, tree, FALSE, at, spare):
+            yield from _located(right, first, at, spare)
     elif kind in ("projection", "value_projection"):
         for first, trail, many in _located(children[0], tree, at, spare):
             step: Trail = () if many else (0,) if kind == "projection" else (_key(first, trail),)
@@ -238,16 +254,11 @@ def fit(node: Node, tree: Any, wish: Wish, at: Trail = (), spare: Sequence[str] 
         if fulfils(_value(node), wish):
             yield tree
     elif kind in ("and_expression", "or_expression"):
-        if wish.op not in ("true", "false"):
-            raise Beyond(f"{wish.op} of {_told(node)}")
         left, right = children
-        if (kind == "and_expression") == (wish == TRUE):
-            for half in fit(left, tree, wish, at, spare):
-                yield from fit(right, half, wish, at, spare)
-        else:
-            yield from fit(left, tree, wish, at, spare)
-            for half in fit(left, tree, ~wish, at, spare):
-                yield from fit(right, half, wish, at, spare)
+        # One side's truth decides which of the two is the value.
+        settled, passed = (TRUE, FALSE) if kind == "or_expression" else (FALSE, TRUE)
+        yield from _all([(left, settled), (left, wish)], tree, at, spare)
+        yield from _all([(left, passed), (right, wish)], tree, at, spare)
     elif kind == "not_expression":
         yield from fit(children[0], tree, ~wish, at, spare)
     elif kind == "comparator":
@@ -293,8 +304,8 @@ def _called(node: Node, tree: Any, wish: Wish, at: Trail, spare: Sequence[str]) 
                 yield from fit(arguments[1], tree, one, at, spare)
         else:
             yield from _all([(arguments[1], ~one) for one in among], tree, at, spare)
-    elif name in ("contains", "starts_with") and _literal(arguments[1]):
-        wanted = Wish("has" if name == "contains" else "begins", _value(arguments[1]))
+    elif name in LOOKING and _literal(arguments[1]):
+        wanted = Wish(LOOKING[name], _value(arguments[1]))
         yield from fit(arguments[0], tree, wanted if wish == TRUE else ~wanted, at, spare)
     elif name == "keys" and wish == TRUE:
         for found, trail, _ in _located(arguments[0], tree, at, spare):

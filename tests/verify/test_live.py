@@ -241,3 +241,17 @@ def test_nothing_heavy_is_imported_before_a_question() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_refused_with_what_may_be_anothers_companion_is_unknown(
+    httpserver: HTTPServer, settings: VerifySettings, make: Make, actions: Actions, clock: Any
+) -> None:
+    def answer(request: Request) -> Response:
+        live = request.headers["Authorization"].startswith("Bearer live")
+        return Response('{"login": "a"}' if live else "{}", 200 if live else 401)
+
+    httpserver.expect_request("/me").respond_with_handler(answer)
+    made = [replace(make(token), rivals=rivals) for token in ("live-1", "dead-1") for rivals in ((), ("account",))]
+    verdicts = [finding.verdict for finding in verify(made, actions, settings, clock=clock)]
+    assert [verdict and verdict.state for verdict in verdicts] == ["live", "live", "dead", "unknown"]
+    assert verdicts[3] and verdicts[3].reason == "refused, but more than one account stands near it"

@@ -13,6 +13,7 @@ from scanner.revoke.hooks import rule as hook
 from scanner.revoke.hooks.interface import Tools
 from scanner.revoke.settings import RevokeSettings
 from scanner.verify import guard
+from scanner.verify.addresses import problem
 from scanner.verify.clean import forms
 from scanner.verify.live import verify
 from scanner.verify.settings import VerifySettings
@@ -47,9 +48,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 @pytest.fixture
 def simulator(running: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """Every name leads to the simulator, whose address counts as a public one. All else is as it always is."""
-    judged = guard.problem
     monkeypatch.setattr(guard, "resolve", running.resolve)
-    monkeypatch.setattr(guard, "problem", lambda address: None if address == LOOPBACK else judged(address))
+    monkeypatch.setattr(guard, "problem", lambda address: None if address == LOOPBACK else problem(address))
     return running
 
 
