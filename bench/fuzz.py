@@ -97,6 +97,8 @@ def offsets(index: bytes, oid_size: int) -> list[tuple[bytes, int]]:
         return [(rows[i + 4 : i + size], int.from_bytes(rows[i : i + 4])) for i in range(0, len(rows), size)]
     count = int.from_bytes(index[8 + 1020 : 8 + 1024])
     oids, small = 8 + 1024, 8 + 1024 + count * (oid_size + 4)
+    if small > len(index):
+        raise ValueError("the index is damaged already")
     out = []
     for n in range(count):
         offset = int.from_bytes(index[small + 4 * n : small + 4 * n + 4])

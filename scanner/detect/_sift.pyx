@@ -5,7 +5,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 
-DEF STARTS = 16
+cdef enum:
+    STARTS = 16
 
 
 cdef struct Need:
