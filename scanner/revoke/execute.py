@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from scanner.model import Finding, Outcome
+from scanner.revoke.hooks import rule
 from scanner.revoke.hooks.interface import HookResult, Tools, load
 from scanner.revoke.journal import Journal, JournalError, pending
 from scanner.revoke.policy import decide
@@ -121,7 +122,8 @@ def _plan(finding: Finding, actions: Actions, tools: Tools) -> Outcome:
             return Outcome("planned", name, effect=effect)
     owner = (action.get("revoke") or {}).get("owner") or {}
     needs = "".join(f"; its rule needs {name}: {what}" for name, what in owner.items())
-    detail = f"no hook applies{needs}" + (f"; rotate it: {action['rotate']}" if action.get("rotate") else "")
+    unsure = f"; {doubt}" if (doubt := rule.doubt(finding, action)) else ""
+    detail = f"no hook applies{needs}{unsure}" + (f"; rotate it: {action['rotate']}" if action.get("rotate") else "")
     return Outcome("planned", "", detail)
 
 

@@ -58,12 +58,13 @@ def run(
 ) -> Result:
     """Ask `spec`'s steps and request, and say which of `sets` (name to conditions, of which any may hold) hold.
 
-    `again` is false for a last request that must not be repeated. Raises Unaskable and Unanswered.
+    `again` is false where what changes something must not be repeated. Raises Unaskable and Unanswered.
     """
     known = dict(values)
     saved: dict[str, Any] = {}
     for number, step in enumerate(spec.get("steps") or (), 1):
-        answer = ask(render_call(step["request"], known, domains, settings))
+        call = render_call(step["request"], known, domains, settings)
+        answer = ask(call, again=again or call.method in ("GET", "HEAD"))
         document = answer.document()
         if not holds(step.get("expect") or [{"status": [200]}], document):
             raise Unanswered(f"{answer.host} answered {answer.status} to step {number}, which the rule does not expect")

@@ -216,3 +216,22 @@ def test_a_plugin_of_the_current_folder_is_none(
     install(a="ours")
     monkeypatch.chdir(tmp_path / "site")
     assert plugin.entry_points() == []
+
+
+def test_what_might_end_another_credentials_life_is_not_called(tools: Callable[..., Tools]) -> None:
+    """Several ids stand near, revoking goes by the id, and the live answer was had without it."""
+    revoking = {**ACTION["revoke"], "request": {"method": "DELETE", "url": "{{ endpoint }}/keys/{{ id }}"}}
+    asking = {**ACTION["verify"], "request": {"url": "{{ endpoint }}/keys/{{ id }}"}}
+    several = replace(FOUND, companions=(("id", Secret(b"id_12345")),), rivals=("id",))
+    for action, found, sure in (
+        (ACTION | {"revoke": revoking}, several, False),
+        (ACTION | {"revoke": revoking}, replace(several, rivals=()), True),
+        (ACTION | {"revoke": revoking, "verify": asking}, several, True),
+        (ACTION, several, True),
+    ):
+        assert (rule.effect(found, action, tools()) is not None) == sure
+        assert (rule.doubt(found, action) == "") == sure
+        if not sure:
+            assert rule.run(found, action, tools()) == HookResult(
+                "not-applicable", "more than one id stands near it, and its own is not known"
+            )
