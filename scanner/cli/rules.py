@@ -21,12 +21,17 @@ def command() -> None:
 
 @command.command("list")
 @_rules
-@click.option("--format", "-f", "format", type=click.Choice(("table", "json")), default="table")
+@click.option("--format", "-f", "format", type=click.Choice(("table", "json", "markdown")), default="table")
 def list_rules(rules: tuple[str, ...], format: str) -> None:
     """Every rule, and what it can do."""
     from scanner.ruleset import cache
 
     ruleset = cache.get(tuple(Path(r) for r in rules))
+    if format == "markdown":
+        from scanner.cli import providers
+
+        click.echo(providers.document(ruleset), nl=False)
+        return
     rows = []
     for rule in ruleset.rules:
         actions = ruleset.actions(rule.id)

@@ -78,8 +78,46 @@ def _gitlab_seal(token: bytes) -> bytes:
     return body + base36(zlib.crc32(body), 7)
 
 
+def _grafana_tail(token: bytes) -> bytes:
+    """CRC-32, as the hexadecimal digits of its bytes from the lowest up, over all that stands before the last underscore.
+
+    https://github.com/grafana/grafana/blob/main/pkg/components/satokengen/tokengen.go
+    """
+    return zlib.crc32(token[:-9]).to_bytes(4, "little").hex().encode()
+
+
+def _grafana_check(token: bytes) -> bool:
+    return token[-8:] == _grafana_tail(token)
+
+
+def _grafana_seal(token: bytes) -> bytes:
+    return token[:-8] + _grafana_tail(token)
+
+
+POLAR = 37
+"""Random characters of a Polar token; six for the checksum follow."""
+
+
+def _polar_tail(token: bytes) -> bytes:
+    """CRC-32 in six base-62 characters over the random ones before it.
+
+    https://github.com/polarsource/polar/blob/main/server/polar/kit/crypto.py
+    """
+    return base62(zlib.crc32(token[-POLAR - 6 : -6]), 6)
+
+
+def _polar_check(token: bytes) -> bool:
+    return token[-6:] == _polar_tail(token)
+
+
+def _polar_seal(token: bytes) -> bytes:
+    return token[:-6] + _polar_tail(token)
+
+
 CHECKSUMS: dict[str, Checksum] = {
     "github": Checksum(_crc32_check, _crc32_seal),
     "gitlab-routable": Checksum(_gitlab_check, _gitlab_seal),
+    "grafana": Checksum(_grafana_check, _grafana_seal),
+    "polar": Checksum(_polar_check, _polar_seal),
     "npm": Checksum(_crc32_check, _crc32_seal),
 }

@@ -85,3 +85,28 @@ def test_a_changed_routable_gitlab_token_is_noticed(payload: bytes, data: st.Dat
 def test_older_gitlab_tokens_do_not_pass_for_routable_ones(random: bytes) -> None:
     assert not CHECKSUMS["gitlab-routable"].check(b"glpat-" + random)
     assert CHECKSUMS["gitlab-routable"].seal(b"glpat-" + random) == b"glpat-" + random
+
+
+letters32 = st.text(LETTERS, min_size=32, max_size=32).map(str.encode)
+letters37 = st.text(LETTERS, min_size=37, max_size=37).map(str.encode)
+
+
+@given(letters32, st.integers(0, 36), st.sampled_from(LETTERS))
+def test_grafanas_last_eight_are_the_crc_of_all_before_them_lowest_byte_first(
+    random: bytes, at: int, other: str
+) -> None:
+    body = b"glsa_" + random
+    token = CHECKSUMS["grafana"].seal(body + b"_00000000")
+    assert int.from_bytes(bytes.fromhex(token[-8:].decode()), "little") == zlib.crc32(body)
+    assert CHECKSUMS["grafana"].check(token)
+    changed = token[:at] + other.encode() + token[at + 1 :]
+    assert CHECKSUMS["grafana"].check(changed) == (changed == token)
+
+
+@given(letters37, st.integers(0, 36), st.sampled_from(LETTERS))
+def test_polars_last_six_are_the_crc_of_the_random_ones_before_them(random: bytes, at: int, other: str) -> None:
+    token = CHECKSUMS["polar"].seal(b"polar_oat_" + random + b"000000")
+    assert token[:-6] == b"polar_oat_" + random and CHECKSUMS["polar"].check(token)
+    assert token[-6:] == base62(zlib.crc32(random), 6)
+    changed = token[: 10 + at] + other.encode() + token[11 + at :]
+    assert CHECKSUMS["polar"].check(changed) == (changed == token)

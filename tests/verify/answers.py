@@ -26,6 +26,8 @@ MOST = 8
 """Answers made for one status of a condition at most."""
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 """Values that say nothing."""
+GONE = -1
+"""Bytes sent of an answer of which there is not even a status line."""
 EMPTY = (204, 205, 304)
 """Statuses of answers without a body."""
 
@@ -310,13 +312,10 @@ def _called(node: Node, tree: Any, wish: Wish, at: Trail, spare: Sequence[str]) 
     elif name == "keys" and wish == TRUE:
         for found, trail, _ in _located(arguments[0], tree, at, spare):
             for names in ([*spare, "sim-key"], ["sim-key"]) if spare else (["sim-key"],):
-                try:
-                    made = found
-                    for key in names:
-                        made = _put(made, (*trail, key), Open((TRUE,)))
-                    yield made
-                except _Conflict:
-                    continue
+                made = [found]
+                for key in names:
+                    made = [fuller for one in made for fuller in _wanted(one, (*trail, key), TRUE)]
+                yield from made
     elif name == "join" and wish == TRUE and arguments[1]["type"] == "multi_select_list":
         yield from _all([(part, w) for part in arguments[1]["children"] for w in (TEXT, TRUE)], tree, at, spare)
     elif name == "not_null" and wish == TRUE:
@@ -337,7 +336,7 @@ def _all(wanted: Sequence[tuple[Node, Wish]], tree: Any, at: Trail, spare: Seque
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP answer. `sent` bytes of the body are put on the wire before the connection is cut, all for None."""
+    """One HTTP answer. `sent` bytes of the body are put on the wire before the connection is cut; None is a whole one."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -13,7 +13,6 @@ import hmac
 import json
 import re
 import ssl
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,23 +33,26 @@ from scanner.ruleset import cache as rule_cache
 from scanner.ruleset.compile import actions
 from scanner.ruleset.generate import generate
 from scanner.ruleset.load import load
-from scanner.ruleset.schema import RuleSpec
-from tests.verify.answers import EMPTY, NOTHING, Reply, evaluate, holds, replies
+from scanner.ruleset.schema import RuleFile, RuleSpec
+from tests.verify.answers import EMPTY, GONE, NOTHING, Reply, evaluate, holds, replies
+
+Spec = Mapping[str, Any]
+Script = tuple[tuple[Reply, ...], ...]
+"""What each request in turn is answered with; one that is repeated has several answers."""
 
 LOOPBACK = "127.0.0.1"
 RETRIES = 1
 """How often the client repeats; one is enough to see that it does."""
+TRIES = 1 + RETRIES
 LONG = "3600"
 """A pause that no client waits for."""
 UNASKED = Reply(500).as_json({"error": "the simulator did not expect this request"})
-
-TRIES = 1 + RETRIES
 GOOD: list[Spec] = [{"status": [200]}]
+"""What a step that says nothing of it expects."""
 NEVER = "`false`"
 """The condition of a rule whose provider says nothing that only a dead token gets."""
 KNOWN = "sim-known"
-
-Spec = Mapping[str, Any]
+"""Stands in an answer for the value that the rule looks for in it."""
 
 
 class Ticks(Protocol):
@@ -63,13 +65,18 @@ class Ticks(Protocol):
 
 
 @cache
+def _files() -> list[RuleFile]:
+    return load(rule_cache.read_files((rule_cache.shipped(),)))
+
+
+@cache
 def specs() -> dict[str, RuleSpec]:
-    return {spec.id: spec for file in load(rule_cache.read_files((rule_cache.shipped(),))) for spec in file.rules}
+    return {spec.id: spec for file in _files() for spec in file.rules}
 
 
 @cache
 def shipped_actions() -> dict[str, dict[str, Any]]:
-    return actions(load(rule_cache.read_files((rule_cache.shipped(),))))
+    return actions(_files())
 
 
 def rules_with(part: str) -> list[str]:
@@ -97,11 +104,16 @@ def made_up(rule: str, seed: str) -> str:
     return SHAPED[rule](plain, seed) if rule in SHAPED else plain
 
 
+@cache
+def _near(rule: str, of: str) -> str:
+    return made_up(rule, of)
+
+
 def finding(rule: str, seed: str) -> Finding:
-    """A finding of `rule` with every companion that the rule names, each with a value of its own."""
+    """A finding of `rule`: a secret of its own, and beside it every companion that the rule names."""
     spec = specs()[rule]
     secret = Secret(made_up(rule, seed).encode())
-    near = tuple((one.name, Secret(made_up(one.rule, f"{rule} {seed}").encode())) for one in spec.with_)
+    near = tuple((one.name, Secret(_near(one.rule, rule).encode())) for one in spec.with_)
     place = Location("file", "config/app.env", 3, 3, 1, 40)
     provider = shipped_actions()[rule]["provider"]
     return Finding(
@@ -115,6 +127,11 @@ def finding(rule: str, seed: str) -> Finding:
         (place,),
         companions=near,
     )
+
+
+def needs(part: Spec, name: str) -> bool:
+    """True when a template of a rule's `verify` or `revoke` uses the name."""
+    return any(re.search(rf"\b{name}\b", found) for found in re.findall(r"\{\{.*?\}\}", repr(_requests(part))))
 
 
 def home(rule: str) -> str:
@@ -288,10 +305,10 @@ def expected(request: Spec, values: Mapping[str, Any]) -> Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """What each request in turn is answered with, repeated ones several times, and what must come of it."""
+    """What a provider answers, and what must come of it."""
 
     name: str
-    answers: tuple[tuple[Reply, ...], ...]
+    answers: Script
     state: str
     wait: float = 0.0
     """Seconds that the client must let pass before it repeats."""
@@ -306,41 +323,47 @@ class Turn:
 
 @dataclass
 class Conversation:
-    """A case with the finding that it is about: requests still to come, and where its values may go."""
+    """A case with the finding that it is about."""
 
     case: Case
     finding: Finding
     turns: list[Turn]
+    """What is still to come."""
     hosts: frozenset[str]
+    """Where its values may go."""
     domains: tuple[str, ...]
+    values: tuple[str, ...]
+    """The secret, and of what is sent with it what is long enough to be told from other text."""
     last: float = 0.0
 
     @property
     def name(self) -> str:
         return f"{self.finding.rule}: {self.case.name}"
 
-    def values(self) -> list[str]:
-        """The secret, and of what stands near it what is long enough to be told from other text."""
-        near = [secret.reveal().decode() for _, secret in self.finding.companions]
-        return [self.finding.secret.reveal().decode(), *(value for value in near if len(value) >= 12)]
-
 
 def conversation(case: Case, about: Finding, part: Spec, endpoint: str | None) -> Conversation:
     """The script of a case for one finding; `part` is a rule's `verify` or `revoke`."""
     values: dict[str, Any] = {"secret": about.secret.reveal().decode()}
     values |= {name: secret.reveal().decode() for name, secret in about.companions}
+    owned = owner(about.rule, part)
+    told = [values["secret"], *(value for value in (*values.values(), *owned.values()) if len(value) >= 12)]
     values |= {"endpoint": endpoint} if endpoint else {}
-    values["owner"] = SimpleNamespace(**owner(about.rule, part))
+    values["owner"] = SimpleNamespace(**owned)
     turns = []
     steps = list(part.get("steps") or ())
+    looked_up = [values[name] for name in re.findall(r"\b(\w+) in \w", repr(part["request"])) if name in values]
     for number, (request, answers) in enumerate(zip(_requests(part), case.answers, strict=False)):
         wanted = expected(request, values)
+        if looked_up:
+            answers = tuple(replace(r, data=r.data.replace(KNOWN.encode(), looked_up[0].encode())) for r in answers)
         turns += [Turn(wanted, reply, case.wait if again else 0.0) for again, reply in enumerate(answers)]
         for name, expression in (steps[number].get("save") or {}).items() if number < len(steps) else ():
             values[name] = evaluate(expression, answers[-1])
     domains = tuple(shipped_actions()[about.rule]["domains"])
     domains += (urlsplit(endpoint).hostname or "",) if endpoint else ()
-    return Conversation(case, about, turns, frozenset(turn.request.host for turn in turns), domains)
+    return Conversation(
+        case, about, turns, frozenset(turn.request.host for turn in turns), domains, tuple(dict.fromkeys(told))
+    )
 
 
 def _requests(part: Spec) -> list[Spec]:
@@ -358,9 +381,8 @@ LIMITED = (
     _plain(404, "Not Found"),
     _plain(402, "Payment Required"),
     _plain(400, "Bad Request"),
-    REDIRECTED,
 )
-"""What says nothing of a token as long as its rule does not take it for something."""
+"""Refusals that say nothing of a token, as long as its rule does not take them for something."""
 
 
 def _busy(seconds: str, body: Reply) -> Reply:
@@ -372,9 +394,8 @@ def _answers(conditions: Iterable[Spec] | None, statuses: Sequence[int], filled:
     for one in conditions or ():
         if one.get("match") != NEVER:
             found = replies(one, statuses, filled)
-            if missing := set(one.get("status", ())) - {reply.status for reply in found}:
-                raise AssertionError(f"no answer can be made of {one} with status {missing}")
-            assert found, f"no answer can be made of {one}"
+            missing = set(one.get("status", ())) - {reply.status for reply in found}
+            assert found and not missing, f"no answer can be made of {one} {missing or ''}"
             made += found
     return made
 
@@ -391,13 +412,11 @@ def _stepped(step: Spec) -> list[Reply]:
     return made
 
 
-Script = tuple[tuple[Reply, ...], ...]
-
-
-def _stepping(part: Spec) -> tuple[Script, list[tuple[str, Script]], list[tuple[str, Script, str]]]:
+def _stepping(part: Spec, changes: bool) -> tuple[Script, list[tuple[str, Script]], list[tuple[str, Script, str]]]:
     """The usual answers to the steps, the others from which a rule goes on, and those from which it does not.
 
-    The last come with what revoking comes to.
+    The last come with what revoking comes to. `changes` says that a request may change something: one that can is not
+    repeated when its answer is lost.
     """
     steps = list(part.get("steps") or ())
     variants = [_stepped(step) for step in steps]
@@ -412,6 +431,8 @@ def _stepping(part: Spec) -> tuple[Script, list[tuple[str, Script]], list[tuple[
         odd = next(reply for reply in (_plain(418), _plain(409)) if not holds(step.get("expect") or GOOD, reply))
         ends.append((f"{name} unexpected", (*before, (odd,)), "failed"))
         ends.append((f"{name} 500", (*before, (replace(usual[n][0], status=500),)), "failed"))
+        tries = 1 if changes and step["request"].get("method", "GET") != "GET" else TRIES
+        ends.append((f"{name} broken off", (*before, (replace(usual[n][0], sent=GONE),) * tries), "failed"))
         ends.append((f"{name} busy", (*before, (_busy(LONG, usual[n][0]),)), "later"))
         bare = [reply for one in step.get("expect") or GOOD for reply in replies(one)]
         saves = (step.get("save") or {}).values()
@@ -425,12 +446,11 @@ def verify_cases(part: Spec) -> list[Case]:
     names = part.get("identity") or {}
     live = _answers(part["live"], (200,), list(names.values()))
     dead = _answers(part["dead"], (401, 400, 403, 404, 200))
-    first, others, ends = _stepping(part)
+    first, others, ends = _stepping(part, False)
     yes, no = live[0], (dead or live)[0]
     cases = [Case(f"live {n}, {reply.status}", (*first, (reply,)), "live") for n, reply in enumerate(live)]
     cases += [Case(f"dead {n}, {reply.status}", (*first, (reply,)), "dead") for n, reply in enumerate(dead)]
-    neither = [reply for reply in LIMITED if not holds(part["live"], reply) and not holds(part["dead"], reply)]
-    assert REDIRECTED in neither and len(neither) > 1, "no refusal leaves it open what the token is"
+    neither = _neither(part["live"], part["dead"])
     cases += [Case(f"limited {n}, {reply.status}", (*first, (reply,)), "unknown") for n, reply in enumerate(neither)]
     if not dead:
         cases.append(Case("refused", (*first, (_plain(401, "Unauthorized"),)), "unknown"))
@@ -441,11 +461,8 @@ def verify_cases(part: Spec) -> list[Case]:
         Case("broken, 500 like live", (*first, (replace(yes, status=500),)), "unknown"),
         Case("broken, 500 like dead", (*first, (replace(no, status=500),)), "unknown"),
         Case("broken, 503", (*first, (replace(no, status=503),) * TRIES), "unknown", 1),
-        Case("broken off", (*first, (replace(yes, sent=-1),) * TRIES), "unknown", 1),
     ]
     if yes.data:
-        half = replace(yes, sent=len(yes.data) // 2)
-        cases.append(Case("broken, cut short", (*first, (half,) * TRIES), "unknown", 1))
         cases += [
             Case(f"broken, {name}", (*first, (reply,)), "unknown")
             for name, reply in _garbled(yes).items()
@@ -454,20 +471,21 @@ def verify_cases(part: Spec) -> list[Case]:
     for name, script in others:
         cases.append(Case(f"{name}, live", (*script, (yes,)), "live", 7))
         cases += [Case(f"{name}, dead", (*script, (no,)), "dead", 7)] if dead else []
-    return cases + [Case(name, script, "unknown") for name, script, _ in ends]
+    cases += [Case(name, script, "unknown") for name, script, _ in ends]
+    half = replace(yes, sent=len(yes.data) // 2 if yes.data else GONE)
+    return [*cases, Case("broken, cut short", (*first, (half,) * TRIES), "unknown", 1)]
 
 
 def revoke_cases(part: Spec) -> list[Case]:
     """Every answer that a rule's `revoke` tells apart, those that mean nothing was done, and those that are not clear."""
     done, already = _answers(part["done"], (200,)), _answers(part.get("already"), (401, 400, 403, 404, 200))
-    first, others, ends = _stepping(part)
+    first, others, ends = _stepping(part, True)
     yes = done[0]
     cases = [Case(f"done {n}, {reply.status}", (*first, (reply,)), "done") for n, reply in enumerate(done)]
     cases += [
         Case(f"already {n}, {reply.status}", (*first, (reply,)), "already-dead") for n, reply in enumerate(already)
     ]
-    neither = [reply for reply in LIMITED if not holds(part["done"], reply) and not holds(part.get("already"), reply)]
-    assert REDIRECTED in neither and len(neither) > 1, "no refusal counts as one"
+    neither = _neither(part["done"], part.get("already"))
     cases += [Case(f"refused {n}, {reply.status}", (*first, (reply,)), "failed") for n, reply in enumerate(neither)]
     cases += [
         Case("rate-limited", (*first, (_busy("7", yes), yes)), "done", 7),
@@ -476,7 +494,7 @@ def revoke_cases(part: Spec) -> list[Case]:
         Case("broken, 500", (*first, (replace(yes, status=500),)), "failed"),
         # What may have been done is not asked for a second time.
         Case("broken, 503", (*first, (replace(yes, status=503),)), "later"),
-        Case("broken off", (*first, (replace(yes, sent=-1),)), "failed"),
+        Case("broken off", (*first, (replace(yes, sent=GONE),)), "failed"),
     ]
     if yes.data:
         cases.append(Case("broken, cut short", (*first, (replace(yes, sent=len(yes.data) // 2),)), "failed"))
@@ -487,6 +505,14 @@ def revoke_cases(part: Spec) -> list[Case]:
         ]
     cases += [Case(name, (*script, (yes,)), "done", 7) for name, script in others]
     return cases + [Case(name, script, state) for name, script, state in ends]
+
+
+def _neither(one: Sequence[Spec], other: Sequence[Spec] | None) -> list[Reply]:
+    """A few refusals, and a redirect, that a rule takes neither for the one nor for the other."""
+    found = [reply for reply in LIMITED if not holds(one, reply) and not holds(other, reply)]
+    assert found, "the rule takes every refusal for something"
+    assert not holds(one, REDIRECTED) and not holds(other, REDIRECTED), "the rule takes a redirect for something"
+    return [*found[:3], REDIRECTED]
 
 
 def _garbled(reply: Reply) -> dict[str, Reply]:
@@ -511,6 +537,9 @@ def said(part: Spec, reply: Reply) -> dict[str, Any]:
 
 # The server.
 
+_handshake = threading.local()
+"""`name`: the host that this thread's connection asked for."""
+
 
 class Simulator:
     """One server on loopback for every host there is, with a certificate for each from an authority of its own."""
@@ -523,6 +552,8 @@ class Simulator:
         self._lock = threading.Lock()
         self._playing: list[Conversation] = []
         self._faults: list[str] = []
+        self._places: dict[str, set[str]] = {}
+        """Where each value may go."""
         self._clock: Ticks | None = None
         self.front = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.front.sni_callback = self._named
@@ -544,6 +575,10 @@ class Simulator:
         """Begin anew with these scripts."""
         with self._lock:
             self._playing, self._faults, self._clock = list(conversations), [], clock
+            self._places = {}
+            for one in conversations:
+                for value in one.values:
+                    self._places.setdefault(value, set()).update(one.hosts)
 
     def faults(self) -> list[str]:
         """What the client did beside the scripts, and what it left out."""
@@ -575,14 +610,14 @@ class Simulator:
         """The scripted answer to a request, or UNASKED and a fault."""
         with self._lock:
             text = asked.text()
-            for one in self._playing:
-                if asked.host not in one.hosts and any(value in text for value in one.values()):
-                    self._faults.append(f"{one.name}: a value of it went to {asked.host}")
+            for value, hosts in self._places.items():
+                if asked.host not in hosts and value in text:
+                    self._faults.append(f"{value} went to {asked.host}, and may go to {', '.join(sorted(hosts))}")
             waiting = [one for one in self._playing if one.turns]
             for one in waiting:
                 if one.turns[0].request.host == asked.host and not any(one.turns[0].request.differences(asked)):
                     return self._taken(one)
-            near = next((one for one in waiting if any(value in text for value in one.values())), None)
+            near = next((one for one in waiting if any(value in text for value in one.values)), None)
             if near is None:
                 self._faults.append(f"a request that no script has: {asked.method} {asked.host}{asked.target}")
             else:
@@ -602,9 +637,6 @@ class Simulator:
         return turn.reply
 
 
-_handshake = threading.local()
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -615,7 +647,7 @@ class _Server(ThreadingHTTPServer):
         self.simulator = simulator
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        self.simulator.fault(f"the connection failed: {sys.exc_info()[1]}")
+        """A client may hang up when it likes."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -626,7 +658,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def setup(self) -> None:
-        self.request = self.server.simulator.front.wrap_socket(self.request, server_side=True)
+        try:
+            self.request = self.server.simulator.front.wrap_socket(self.request, server_side=True)
+        except OSError as e:
+            self.server.simulator.fault(f"the handshake failed: {e}")
+            raise
         super().setup()
 
     def finish(self) -> None:
@@ -641,7 +677,7 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.server.simulator.answer(asked)
         if reply.sent is not None:
             self.close_connection = True
-        if reply.sent == -1:
+        if reply.sent == GONE:
             return
         self.send_response_only(reply.status)
         for name, value in reply.headers.items():
