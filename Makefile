@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: drill test check bench clean
+.PHONY: drill test check bench docs clean
 
 drill: $(VENV)/.installed
 	$(RUN)/deadkey drill
@@ -19,6 +19,9 @@ check: $(VENV)/.checked
 
 bench: $(VENV)/.tested
 	$(RUN)/python bench/hook.py
+
+docs: $(VENV)/.installed
+	$(RUN)/deadkey rules list --format markdown > docs/providers.md
 
 # Debian packs venv apart: where it is missing, it is installed if that can be done without a password.
 $(VENV)/bin/python:

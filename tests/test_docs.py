@@ -33,8 +33,8 @@ from scanner.ruleset import schema
 from tests.conftest import GIT_AUTHOR, GitRepo, github_token
 
 ROOT = Path(__file__).parent.parent
-USAGE, RULES = "docs/usage.md", "docs/rules.md"
-WALKED = ("README.md", USAGE, RULES)
+USAGE, RULES, WRITING = "docs/usage.md", "docs/rules.md", "docs/writing-rules.md"
+WALKED = ("README.md", USAGE, RULES, WRITING)
 DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 UNRUN = ("network", "until-interrupted")
 VERBS = ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "report")
@@ -72,11 +72,12 @@ def blocks(document: str) -> Iterator[Block]:
 
 
 def files(document: str) -> dict[str, str]:
-    """The blocks that are files, by the name in their first line."""
-    found = {}
+    """The blocks that are files, by the name in their first line; one may be continued in later blocks."""
+    found: dict[str, str] = {}
     for block in blocks(document):
-        if block.lines and (name := re.fullmatch(r"# ([\w./-]+\.(?:yaml|py))", block.lines[0])):
-            found[name[1]] = "\n".join(block.lines) + "\n"
+        if block.lines and (name := re.fullmatch(r"# ([\w./-]+\.(?:yaml|py))(, continued)?", block.lines[0])):
+            assert bool(name[2]) == (name[1] in found), f"{document}:{block.line}"
+            found[name[1]] = found.get(name[1], "") + "\n".join(block.lines) + "\n"
     return found
 
 
@@ -354,10 +355,28 @@ def test_every_field_of_a_rule_is_explained() -> None:
         assert names <= tables, f"{model.__name__}: {names - tables}"
 
 
+def test_the_rules_that_are_built_step_by_step_are_right(tmp_path: Path, clean_user: Path) -> None:
+    ((name, content),) = files(WRITING).items()
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text(content)
+    done = CliRunner().invoke(deadkey, ["rules", "check", str(tmp_path / name.partition("/")[0])])
+    assert done.exit_code == 0, done.output
+    rules = yaml.safe_load(content)["rules"]
+    shown = {field for rule in rules for field in rule}
+    assert {"checksum", "min_entropy", "known", "with", "component", "context", "near", "rotate"} <= shown
+    assert {rule["revoke"]["by"] for rule in rules if "revoke" in rule} == {"token", "owner"}
+
+
+def test_the_table_of_providers_is_what_make_docs_writes(clean_user: Path) -> None:
+    done = CliRunner().invoke(deadkey, ["rules", "list", "--format", "markdown"])
+    assert done.exit_code == 0, done.output
+    assert done.output == text("docs/providers.md"), "run `make docs`"
+
+
 def test_every_field_of_the_json_is_explained() -> None:
     contract = set(re.findall(r"`([a-z_]+)`", section(USAGE, "### The JSON contract")))
     for record in (Finding, Location, Verdict, Outcome):
-        names = {field.name for field in dataclasses.fields(record)}
+        names = {field.name for field in dataclasses.fields(record)} - {"rivals"}  # for verifying only
         assert names <= contract, f"{record.__name__}: {names - contract}"
 
 

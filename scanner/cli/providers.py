@@ -107,7 +107,7 @@ def _found_by(rule: Rule) -> str:
 
 def _literal(rule: Rule) -> str:
     """The text that every token holds somewhere."""
-    found = plan(rule.pattern).literals
+    found = [x for x in plan(rule.pattern).literals if x not in DULL]
     return ", ".join(code(f"…{_printable(x)}…") for x in found[:MOST]) or "its form"
 
 

@@ -69,9 +69,9 @@ def _filled(
     more = {}
     for number, found in around:
         for companion in _missing(engine, sighting):
-            values = found.get((number, companion.rule), set()) - {match.secret.reveal()}
+            values = set(map(Secret, found.get((number, companion.rule), ()))) - {match.secret}
             if len(values) == 1 and companion.name not in more:
-                more[companion.name] = Secret(next(iter(values)))
+                more[companion.name] = values.pop()
     if not more:
         return sighting
     order = [c.name for c in engine.ruleset.by_id[match.rule].companions]

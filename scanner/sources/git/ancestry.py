@@ -22,18 +22,27 @@ from scanner.sources.git.trees import FOLDER, GONE, NAME, Commits, Noted
 
 Digests = np.ndarray[Any, np.dtype[np.uint64]]
 """Two words each: a row a tree."""
+DEEPEST = 4096
+"""Folders in folders; git itself stops at half as many (`core.maxTreeDepth`)."""
 Entries = dict[bytes, tuple[bool, int]]
 """By name, what stands in a tree: whether that is a blob, and the number of the blob or tree."""
 
 
 class Table:
-    """Ids by number, to be found again."""
+    """Ids by number, to be found again.
+
+    Ids are evenly spread, so a few of their bits say almost where each stands among all in order.
+    """
 
     def __init__(self, oids: Bytes) -> None:
         self._oids = np.ascontiguousarray(oids)
         keys = self._keys(self._oids)
         self._order = np.argsort(keys, kind="stable")
-        self._sorted = keys[self._order]
+        self._sorted = np.append(keys[self._order], np.uint64(0))
+        bits = max(1, len(keys).bit_length())
+        self._shift = np.uint64(64 - bits)
+        starts = np.arange(1 << bits, dtype=np.uint64) << self._shift
+        self._starts = np.searchsorted(self._sorted[:-1], starts)
 
     @staticmethod
     def _keys(oids: Bytes) -> np.ndarray[Any, np.dtype[np.uint64]]:
@@ -42,19 +51,23 @@ class Table:
     def find(self, wanted: Bytes) -> Ints:
         """The number of each id; -1 for what is not there. The first of equal ones."""
         out = np.full(len(wanted), -1, np.int64)
-        if not len(self._sorted) or not len(wanted):
+        count = len(self._order)
+        if not count or not len(wanted):
             return out
         keys = self._keys(wanted)
-        at = np.searchsorted(self._sorted, keys)
+        at = self._starts[keys >> self._shift]
         left = np.arange(len(wanted))
         while len(left):
-            fits = at[left] < len(self._sorted)
-            left = left[fits]
-            left = left[self._sorted[at[left]] == keys[left]]
-            numbers = self._order[at[left]]
-            same = (self._oids[numbers] == wanted[left]).all(axis=1)
-            out[left[same]] = numbers[same]
-            left = left[~same]
+            place, key = at[left], keys[left]
+            there = self._sorted[place]
+            inside = place < count
+            same = np.flatnonzero(inside & (there == key))
+            numbers = self._order[place[same]]
+            found = (self._oids[numbers] == wanted[left[same]]).all(axis=1)
+            out[left[same[found]]] = numbers[found]
+            further = inside & (there <= key)
+            further[same[found]] = False
+            left = left[further]
             at[left] += 1
         return out
 
@@ -137,7 +150,7 @@ class Ancestry:
     """What led to some blobs, over all trees and commits of a store."""
 
     def __init__(self, census: Census, edges: list[Edges], commits: list[Commits]) -> None:
-        """Raises ValueError when a tree's id is not of the ids' size."""
+        """Raises ValueError when trees hold each other, as no sound ones can."""
         self._blobs = census.blobs
         self._parents = census.parents
         self._levels = census.levels
@@ -179,7 +192,11 @@ class Ancestry:
         inner = np.flatnonzero(folders)
         below = self._targets[inner].astype(np.int64)
         values, old = marks, np.zeros_like(marks)
+        depth = 0
         while len(edges):
+            depth += 1
+            if depth > DEEPEST:
+                raise ValueError("trees hold each other, or lie deeper in each other than git allows")
             targets, owners = self._targets[edges], self._owners[edges]
             salt = salts[self._codes[edges] >> NAME]
             added = _mixed(salt, values[targets]) - _mixed(salt, old[targets])
@@ -204,7 +221,7 @@ class Ancestry:
         kept = kept[np.argsort(self._owners[kept], kind="stable")]
         self._owners, self._codes, self._targets = self._owners[kept], self._codes[kept], self._targets[kept]
         first = np.flatnonzero(np.diff(self._owners, prepend=-1))
-        ends = np.append(first[1:], len(kept)).tolist()
+        ends = np.append(first, len(kept))[1:].tolist()
         self._spans = dict(zip(self._owners[first].tolist(), zip(first.tolist(), ends, strict=True), strict=True))
         count = len(self._parents)
         nearest = np.append(np.where(self._parents < 0, count, self._parents), count)

@@ -69,6 +69,9 @@ class Errors:
             self._kept = (self._kept + block)[: 1 << 16]
 
     def text(self) -> str:
+        """What the process complained of. Nothing more is read of its output: it may have more than its reader wanted."""
+        if self._process.stdout:
+            self._process.stdout.close()
         self._process.wait()
         self._thread.join()
         return complaint(self._kept)
@@ -122,12 +125,12 @@ def contents(repository: Repository, entries: list[Entry]) -> Iterator[Chunk | S
 
 
 def _chunks(entry: Entry, body: Body) -> Iterator[Chunk]:
-    if entry.kind == "blob":
-        origin = Origin("git", blob=entry.oid)
-        if entry.size > WINDOW:
-            yield from windows(body, origin, size=WINDOW)
-        else:
-            yield Chunk(body.read(), origin)
+    blob = entry.kind == "blob"
+    if body.left > WINDOW:  # not what was said before of its size: a damaged object may be any
+        origin = Origin("git", blob=entry.oid) if blob else Origin(f"git-{entry.kind}", commit=entry.oid)
+        yield from windows(body, origin, size=WINDOW)
+    elif blob:
+        yield Chunk(body.read(), Origin("git", blob=entry.oid))
     else:
         yield message(entry, body.read())
 

@@ -32,6 +32,10 @@ LOOSE = 2000
 """Loose objects that make one unit of work."""
 
 
+class Unsuited(ValueError):
+    """A store that only git can look through, sound or not."""
+
+
 @dataclass(frozen=True)
 class PackedSource:
     """All blobs, commits and tags of one repository, reachable or not. `plain` uses the kernel's plain twin."""
@@ -114,8 +118,11 @@ class PackedSource:
             return spread(self.repository, sightings, (), {}), []
         try:
             ancestry = self.ancestry(blobs, share, aside)
-        except UNREADABLE:
+        except Unsuited:
             return resolve(self.repository, sightings, self._commits())
+        except UNREADABLE as e:
+            found, skips = resolve(self.repository, sightings, self._commits())
+            return found, [*skips, Skip(self.repository.path, f"holds a damaged tree or commit ({e}); run `git fsck`")]
         return spread(self.repository, sightings, ancestry.changes(), ancestry.standing(tips(self.repository))), []
 
     def ancestry(self, blobs: frozenset[str], share: Share = alone, aside: Sequence[Commits] = ()) -> Ancestry:
@@ -123,7 +130,7 @@ class PackedSource:
         all of them. Raises what UNREADABLE names where git is needed."""
         packs = self.store.packs
         if self.store.unknown or any((pack.kinds == 0).any() for pack in packs):
-            raise ValueError("not every pack can be read")
+            raise Unsuited("not every pack can be read")
         wanted = frozenset(bytes.fromhex(b) for b in blobs)
         oid_size = len(next(iter(wanted)))
         single = [bytes.fromhex(oid) for kind, oid, _ in self.loose if kind == "tree"]

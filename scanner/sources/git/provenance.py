@@ -41,6 +41,7 @@ def changes(repository: Repository, commits: list[str], blobs: frozenset[str]) -
     """Every change that brought one of `blobs` to a path, over `commits` and their parents (merges: against each)."""
     done = 0
     broken = 0
+    suspect = said = ""
     while done < len(commits):
         with tempfile.TemporaryFile() as wanted:
             wanted.writelines(f"{c}\n".encode() for c in commits[done:])
@@ -78,11 +79,18 @@ def changes(repository: Repository, commits: list[str], blobs: frozenset[str]) -
                 if new in blobs:
                     old = tuple(w.decode() for w in words[parents + 1 : 2 * parents + 1])
                     yield Change(commit, os.fsdecode(path), new, old)
-            if not process.wait():
+            failed = process.wait() != 0
+            if suspect and seen:  # git goes on behind the last it named: that one was broken
+                yield Skip(f"commit {suspect}", said)
+                broken += 1
+            if not failed:
                 return
-            # git prints a commit's id after its diff is known, so the one that broke was not counted
             done += seen
-            yield Skip(f"commit {commits[done]}", f"its changes cannot be read: {errors.text()}")
+            said = f"its changes cannot be read: {errors.text()}"
+            suspect = commit if seen else ""
+            if seen and done < len(commits):
+                continue  # the last that was named broke, or the next did: the next alone will tell
+            yield Skip(f"commit {suspect or commits[done]}", said)
             done += 1
             broken += 1
             if broken >= PATIENCE and done < len(commits):
