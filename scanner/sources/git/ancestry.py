@@ -22,8 +22,8 @@ from scanner.sources.git.trees import FOLDER, GONE, NAME, Commits, Noted
 
 Digests = np.ndarray[Any, np.dtype[np.uint64]]
 """Two words each: a row a tree."""
-DEEPEST = 4096
-"""Folders in folders; git itself stops at half as many (`core.maxTreeDepth`)."""
+DEEPEST = 2049
+"""Folders in folders; git itself stops at 2,048 (`core.maxTreeDepth`)."""
 Entries = dict[bytes, tuple[bool, int]]
 """By name, what stands in a tree: whether that is a blob, and the number of the blob or tree."""
 

@@ -63,6 +63,8 @@ def _folders(first: Path, unknown: list[str] | None = None) -> Iterator[Path]:
         if real in seen:
             continue
         seen.add(real)
+        if depth and unknown is not None and not _holds_objects(real):
+            unknown.append(f"alternate {printable(os.fsencode(folder))}: holds no objects")
         yield folder
         try:
             lines = (folder / "info" / "alternates").read_bytes().splitlines() if depth < DEPTH else []
@@ -71,6 +73,14 @@ def _folders(first: Path, unknown: list[str] | None = None) -> Iterator[Path]:
         for line in lines:
             if line and not line.startswith(b"#"):
                 queue.append((folder / os.fsdecode(line), depth + 1))
+
+
+def _holds_objects(folder: str) -> bool:
+    """Whether a folder looks like a store; one that cannot be read is told of where it is read."""
+    try:
+        return any(name == "pack" or _LOOSE.match(name) for name in os.listdir(folder))
+    except OSError:
+        return True
 
 
 def loose(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -10,6 +10,7 @@ from scanner.model import Chunk, Skip
 from scanner.sources.git.objects import Entry, contents
 from scanner.sources.git.provenance import changes
 from scanner.sources.git.run import Repository
+from scanner.sources.git.store import open_store
 from tests.sources.git import repositories
 
 
@@ -50,3 +51,12 @@ def test_commits_that_break_git_are_named_wherever_they_stand(tmp_path: Path) ->
         named = [piece.path.removeprefix("commit ") for piece in said if isinstance(piece, Skip)]
         assert sorted(named) == sorted(bad), order
         assert [piece.commit for piece in said if not isinstance(piece, Skip)] == [good[0]]
+
+
+def test_an_alternate_that_holds_no_objects_is_named(tmp_path: Path) -> None:
+    path = repositories.bare(tmp_path / "repo")
+    (tmp_path / "empty").mkdir()
+    (path / "objects/info").mkdir(exist_ok=True)
+    (path / "objects/info/alternates").write_text(f"{tmp_path / 'empty'}\n")
+    (reason,) = open_store(Repository(str(path))).unknown
+    assert reason == f"alternate {tmp_path / 'empty'}: holds no objects"
