@@ -78,7 +78,7 @@ def _folders(first: Path, unknown: list[str] | None = None) -> Iterator[Path]:
 def _holds_objects(folder: str) -> bool:
     """Whether a folder looks like a store; one that cannot be read is told of where it is read."""
     try:
-        return any(name == "pack" or _LOOSE.match(name) for name in os.listdir(folder))
+        return any(name in ("pack", "info") or _LOOSE.match(name) for name in os.listdir(folder))
     except OSError:
         return True
 
