@@ -38,7 +38,9 @@ def command() -> None:
     "--branch", "branches", multiple=True, metavar="NAME", help="Only what the commits of this branch brought in."
 )
 @click.option(
-    "--since", metavar="DATE", help="Only what commits after this date brought in, as `git log --since` reads it."
+    "--since",
+    metavar="DATE",
+    help="Only what commits after this date brought in, as `git log --since` reads it; a day alone begins at midnight.",
 )
 @click.option(
     "--since-last", is_flag=True, help="Read with care only what is new since the last scan with this option."

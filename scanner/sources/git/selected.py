@@ -29,6 +29,10 @@ class Survey(Protocol):
     def __call__(self, source: Source, *, every: bool = False) -> tuple[list[Sighting], list[Skip]]: ...
 
 
+_DAY = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}")
+"""A date alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class SomeObjects:
     """A few objects of a repository, by asking git for each, and the commits that places are looked for in.
@@ -97,6 +101,8 @@ class SelectedSource:
 
         Raises DeadkeyError where a revision is not known.
         """
+        if since is not None and _DAY.fullmatch(since.strip()):
+            since = f"{since.strip()} 00:00:00"  # git would add the time that it is now
         limit = (f"--since={since}",) if since is not None else ()
         parts = [_range(repository, text) for text in ranges] + [[_branch(repository, name)] for name in branches]
         commits: dict[str, None] = {}
