@@ -28,6 +28,10 @@ Entries = dict[bytes, tuple[bool, int]]
 """By name, what stands in a tree: whether that is a blob, and the number of the blob or tree."""
 
 
+class Endless(ValueError):
+    """Whoever follows these trees, git as well, never comes to an end."""
+
+
 class Table:
     """Ids by number, to be found again.
 
@@ -150,7 +154,7 @@ class Ancestry:
     """What led to some blobs, over all trees and commits of a store."""
 
     def __init__(self, census: Census, edges: list[Edges], commits: list[Commits]) -> None:
-        """Raises ValueError when trees hold each other, as no sound ones can."""
+        """Raises Endless when trees hold each other, as no sound ones can."""
         self._blobs = census.blobs
         self._parents = census.parents
         self._levels = census.levels
@@ -196,7 +200,7 @@ class Ancestry:
         while len(edges):
             depth += 1
             if depth > DEEPEST:
-                raise ValueError("trees hold each other, or lie deeper in each other than git allows")
+                raise Endless("trees hold each other, or lie deeper in each other than git allows")
             targets, owners = self._targets[edges], self._owners[edges]
             salt = salts[self._codes[edges] >> NAME]
             added = _mixed(salt, values[targets]) - _mixed(salt, old[targets])

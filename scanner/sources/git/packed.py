@@ -13,7 +13,7 @@ import numpy as np
 from isal import isal_zlib
 
 from scanner.model import Chunk, Location, Origin, Sighting, Skip
-from scanner.sources.git.ancestry import Ancestry, Census, Edges
+from scanner.sources.git.ancestry import Ancestry, Census, Edges, Endless
 from scanner.sources.git.beside import beside
 from scanner.sources.git.chains import HUGE, kernel
 from scanner.sources.git.history import missing, resolve, spread
@@ -118,6 +118,9 @@ class PackedSource:
             return spread(self.repository, sightings, (), {}), []
         try:
             ancestry = self.ancestry(blobs, share, aside)
+        except Endless as e:
+            reason = f"commits and paths were not looked up: {e}; run `git fsck`"
+            return list(sightings), [Skip(self.repository.path, reason)]
         except Unsuited:
             return resolve(self.repository, sightings, self._commits())
         except UNREADABLE as e:
