@@ -32,9 +32,13 @@ def complete(sightings: Sequence[Sighting], engine: Engine, beside: Beside) -> l
     shown: list[Location] = []
     wanted: dict[int, set[str]] = defaultdict(set)
     for key, group in groups.items():
-        numbers = dict.fromkeys(_number(places, shown, s.location) for s in group)
-        where[key] = list(numbers)[:PLACES]
-        for number in where[key]:
+        around = {(s.location.commit, (s.location.path or "").rpartition("/")[0]): s.location for s in group}
+        where[key] = []
+        for place, location in list(around.items())[:PLACES]:
+            number = places.setdefault(place, len(shown))
+            if number == len(shown):
+                shown.append(location)
+            where[key].append(number)
             wanted[number] |= {c.rule for c in _missing(engine, group[0])}
     found: dict[tuple[int, str], set[bytes]] = defaultdict(set)
     for number, data in beside(shown):
@@ -46,14 +50,6 @@ def complete(sightings: Sequence[Sighting], engine: Engine, beside: Beside) -> l
         key = sighting.match.rule, sighting.match.secret
         out.append(_filled(engine, sighting, [(n, found) for n in where.get(key, ())]))
     return out
-
-
-def _number(places: dict[tuple[str | None, str], int], shown: list[Location], location: Location) -> int:
-    key = location.commit, (location.path or "").rpartition("/")[0]
-    if key not in places:
-        places[key] = len(shown)
-        shown.append(location)
-    return places[key]
 
 
 def _missing(engine: Engine, sighting: Sighting) -> list[Companion]:

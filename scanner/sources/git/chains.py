@@ -27,5 +27,5 @@ def kernel(plain: bool) -> Any:
 
 def open_chains(pack: Pack, first: Ints, kids: Ints, plain: bool) -> Any:
     """The `kernel_py.Chains` of a pack, or its compiled twin; `first` and `kids` as `pack.children` gives them."""
-    arrays = [memoryview(x) for x in (pack.sizes, pack.starts, pack.ends, pack.parents, first, kids)]  # type: ignore[arg-type]
+    arrays = [x.data for x in (pack.sizes, pack.starts, pack.ends, pack.parents, first, kids)]
     return kernel(plain).Chains(pack.data, *arrays, BUDGET, HUGE)

@@ -14,6 +14,7 @@ import numpy as np
 
 from scanner.model import Chunk, Skip
 from scanner.sources.git import provenance
+from scanner.sources.git.ancestry import Endless
 from scanner.sources.git.history import missing
 from scanner.sources.git.objects import Entry
 from scanner.sources.git.pack import BLOB, COMMIT, TAG, TREE, UNREADABLE, UnknownPack, open_pack
@@ -107,7 +108,11 @@ def look(
     blobs = frozenset(found)
     if memory is None or memory.skipped or holes:
         # what could not be read before may be what an old commit brought in
-        touched = _touching(PackedSource.open(repository, plain) if grown else opened, blobs, share) if blobs else []
+        whole = PackedSource.open(repository, plain) if grown else opened
+        try:
+            touched = _touching(whole, blobs, share) if blobs else []
+        except Endless:
+            return None
     elif commits and blobs:
         touched = list(dict.fromkeys([*touched, *_changed(repository, commits, blobs)]))
     known = np.unique(np.concatenate((seen, present, loose)))
@@ -158,6 +163,8 @@ def _touching(opened: PackedSource, blobs: frozenset[str], share: Share) -> list
     """Of all commits those that brought one of `blobs` to a path."""
     try:
         ancestry = opened.ancestry(blobs, share)
+    except Endless:
+        raise  # git would follow them for ever
     except UNREADABLE:
         return _changed(opened.repository, opened._commits(), blobs)
     return list(dict.fromkeys(change.commit for change in ancestry.changes()))
