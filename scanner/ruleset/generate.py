@@ -31,7 +31,7 @@ def generate(
     chance = random.Random(seed)
     tree = parser.parse(pattern.encode())
     number = tree.state.groupdict.get("secret")
-    items = _group(tree, number) if number else tree
+    items = group(tree, number)[3] if number else tree
     whole = re.compile(pattern.encode())
     for _ in range(TRIES):
         value = _items(items, chance, tree.state.flags, {})
@@ -42,17 +42,20 @@ def generate(
     raise Ungeneratable("no example could be generated from the pattern")
 
 
-def _group(items: Any, number: int) -> Any:
+def group(items: Any, number: int) -> Any:
+    """The group of that number, as the parser has it: number, flags added and removed, what it holds. None: not in what is
+    matched."""
     for op, value in items:
         if op is sre.SUBPATTERN and value[0] == number:
-            return value[3]
-        for inner in _inside(op, value):
-            if (found := _group(inner, number)) is not None:
+            return value
+        for inner in inside(op, value):
+            if (found := group(inner, number)) is not None:
                 return found
     return None
 
 
-def _inside(op: Any, value: Any) -> list[Any]:
+def inside(op: Any, value: Any) -> list[Any]:
+    """What a group, a choice or a repeat holds. Look-around adds nothing to a match."""
     if op is sre.SUBPATTERN:
         return [value[3]]
     if op is sre.BRANCH:

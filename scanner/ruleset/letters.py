@@ -7,6 +7,8 @@ import re._constants as sre  # the parser's own names: typed nowhere, but stable
 import re._parser as parser
 from typing import Any
 
+from scanner.ruleset.generate import group, inside
+
 EVERY = frozenset(range(256))
 WORD = frozenset(c for c in range(128) if chr(c).isalnum() or c == 95)
 
@@ -53,10 +55,10 @@ def secret_letters(pattern: str) -> tuple[frozenset[int], int]:
     items: Any = tree
     number = tree.state.groupdict.get("secret")
     if number is not None:
-        found = _group(tree, number)
-        if found is None:
-            return EVERY, 0
-        items = found
+        found = group(tree, number)
+        if found is None or found[1] or found[2]:
+            return EVERY, 0  # in a look-around, or with flags of its own
+        items = found[3]
     holder = parser.SubPattern(tree.state, list(items))
     return _cased(_letters(items), tree.state), int(holder.getwidth()[0])
 
@@ -65,30 +67,6 @@ def _cased(letters: frozenset[int], state: Any) -> frozenset[int]:
     if state.flags & sre.SRE_FLAG_IGNORECASE:
         letters |= {ord(chr(c).swapcase()) for c in letters if c < 128}
     return letters
-
-
-def _group(items: Any, number: int) -> Any:
-    for op, value in items:
-        if op is sre.SUBPATTERN and value[0] == number:
-            return None if value[1] or value[2] else value[3]
-        for part in _parts(op, value):
-            found = _group(part, number)
-            if found is not None:
-                return found
-    return None
-
-
-def _parts(op: Any, value: Any) -> list[Any]:
-    """What a group, a choice or a repeat holds. Look-around adds nothing to a match."""
-    if op is sre.SUBPATTERN:
-        return [value[3]]
-    if op is sre.BRANCH:
-        return list(value[1])
-    if op is sre.ATOMIC_GROUP:
-        return [value]
-    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
-        return [value[2]]
-    return []
 
 
 def _letters(items: Any) -> frozenset[int]:
@@ -104,7 +82,7 @@ def _letters(items: Any) -> frozenset[int]:
             continue
         elif op is sre.SUBPATTERN and (value[1] or value[2]):
             return EVERY  # flags of its own
-        elif parts := _parts(op, value):
+        elif parts := inside(op, value):
             for part in parts:
                 out |= _letters(part)
         else:  # any byte, a reference back, or what is not known here
