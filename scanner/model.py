@@ -111,6 +111,8 @@ class Match:
     """Companions of which more than one stands near: the nearest may belong to another secret."""
     lacking: tuple[str, ...] = ()
     """Companions it needs to be a secret at all, and that do not stand near it. Another file may hold them."""
+    score: float = 1.0
+    """How sure it is that this is a secret, from 0 to 1; 1 where the format says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class Sighting:
     match: Match
     location: Location
     allowed: str | None = None
+    confidence: Confidence | None = None
+    """Where it is a matter of the place; None: the rule's own."""
 
 
 @dataclass(frozen=True, slots=True)

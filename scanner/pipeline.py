@@ -288,7 +288,7 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
                 provider=rule.provider,
                 name=rule.name,
                 severity=rule.severity,
-                confidence=rule.confidence,
+                confidence=max((s.confidence or rule.confidence for s in group), key=LEVELS.__getitem__),
                 secret=secret,
                 fingerprint=secret.fingerprint(key),
                 locations=tuple(places),
@@ -336,6 +336,10 @@ def scan(
     if allow is not None:  # place by place, once the paths are known
         shown = unlisted(kept, allow.paths, allow.rules, allow.values)
         spared, kept = spared + len(kept) - len(shown), shown
+    if any(ruleset.by_id[s.match.rule].scored for s in kept):
+        from scanner.detect.generic.grade import graded
+
+        kept = graded(kept, ruleset, options.min_confidence, found.explained.append if options.explain else None)
     return report(kept, skips, found, ruleset, key, started, spared), found.explained
 
 
@@ -402,7 +406,7 @@ def act(
 def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Bench]:
     """The shipped rule files and those in `folders` by name, and what checking and example making needs."""
     from scanner.detect.checksums import CHECKSUMS
-    from scanner.detect.judge import judge
+    from scanner.detect.judge import judge, judge_value
     from scanner.ruleset import check
     from scanner.ruleset.load import load
     from scanner.verify.template import variables
@@ -416,7 +420,8 @@ def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Ben
         return [(m.rule, m.secret.reveal()) for m in engine.scan(Chunk(text, Origin("check")))]
 
     def good(spec: RuleSpec, value: bytes) -> bool:
-        return not judge(ruleset.by_id[spec.id], b'"' + value + b'"', (1, 1 + len(value)), value)
+        rule = ruleset.by_id[spec.id]
+        return not (judge_value(rule, value) if rule.scored else judge(rule, b'"' + value + b'"', 1, (1, 1 + len(value)), value))
 
     def slow(spec: RuleSpec, text: bytes) -> bool:
         return engine.tires(spec.id, text)

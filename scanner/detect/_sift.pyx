@@ -3,6 +3,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.string cimport memcmp
 
 
 cdef enum:
@@ -15,17 +16,22 @@ cdef struct Need:
     Py_ssize_t shortest, near  # a negative distance: never
     Py_ssize_t starts[STARTS]
     int count  # of starts
+    int look
 
 
 cdef class Sift:
     cdef Need *_needs
     cdef Py_ssize_t _count
     cdef list _kept
+    cdef const unsigned char *_surprises
 
-    def __cinit__(self, needs):
+    def __cinit__(self, needs, bytes surprises not None):
         cdef list given = list(needs)
         cdef Py_ssize_t i
-        self._kept = []
+        if PyBytes_GET_SIZE(surprises) != 27 * 27 * 27:
+            raise ValueError("the table of surprises holds 27 times 27 times 27 numbers")
+        self._kept = [surprises]
+        self._surprises = <const unsigned char *> PyBytes_AS_STRING(surprises)
         self._count = len(given)
         self._needs = <Need *> PyMem_Malloc((self._count + 1) * sizeof(Need))
         if self._needs == NULL:
@@ -36,11 +42,12 @@ cdef class Sift:
             self._needs[i].shortest = 1
             self._needs[i].near = 0
             self._needs[i].count = 0
+            self._needs[i].look = 0
             if need is None:
                 continue
             if len(need) == 0:
-                need = (bytes(256), 1, -1, (), bytes(256))
-            letters, shortest, near, starts, barred = need
+                need = (bytes(256), 1, -1, (), bytes(256), 0)
+            letters, shortest, near, starts, barred, look = need
             if len(letters) != 256 or len(barred) != 256 or shortest < 1 or len(starts) > STARTS:
                 raise ValueError(f"a need holds 256 letters, a length above zero, and at most {STARTS} starts")
             letters = tables.setdefault(letters, letters)
@@ -53,6 +60,7 @@ cdef class Sift:
                 self._needs[i].starts[number] = start
             self._needs[i].shortest = shortest
             self._needs[i].near = near
+            self._needs[i].look = look
 
     def __dealloc__(self):
         PyMem_Free(self._needs)
@@ -77,6 +85,12 @@ cdef class Sift:
                 raise IndexError("no such place")
             if end > size:
                 raise IndexError("no such place")
+            if need.look:
+                if end < 1:
+                    raise IndexError("no such place")
+                if _look(text, size, end, need.look, self._surprises):
+                    out.append(hit)
+                continue
             if need.count:
                 if _starts(text, size, end, need):
                     out.append(hit)
@@ -126,3 +140,320 @@ cdef Py_ssize_t _run(const unsigned char *text, Py_ssize_t start, Py_ssize_t las
             return start
         start = at + 1
     return -1
+
+
+# What follows is the twin of `generic.lead`, which documents it.
+
+cdef enum:
+    ASSIGNMENT = 1
+    STRINGS = 2
+    ELEMENT = 3
+    FAR = 1100
+    FEWEST = 3
+    WEAK = 8
+    MOST = 200
+    BARE = 74
+    QUOTED = 60
+    NUMBERED = 60
+    STRING = 60
+    FOUR = 4
+    IS_WORD = 1
+    IS_IDENTIFIER = 2
+    IS_END = 4
+    IS_CLOSER = 8
+    IS_EXPRESSION = 16
+    IS_QUOTE = 32
+    IS_REST = 64
+    IS_SPACE = 128
+
+cdef unsigned char KINDS[256]
+
+
+cdef void _mark(bytes letters, int kind):
+    cdef unsigned char c
+    for c in letters:
+        KINDS[c] |= kind
+
+
+_mark(bytes(256), 0)
+_mark(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", IS_WORD | IS_IDENTIFIER)
+_mark(b".$:\\[]", IS_IDENTIFIER)
+_mark(b" \t\r\n\"`,&<>;\\", IS_END)
+_mark(b")]}'=", IS_CLOSER)
+_mark(b"()[]{}=", IS_EXPRESSION)
+_mark(b"\"'`", IS_QUOTE)
+_mark(b"=>:-", IS_REST)
+_mark(b" \t", IS_SPACE)
+
+
+cdef bint _look(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, int look,
+                const unsigned char *surprises) noexcept:
+    if look == ASSIGNMENT:
+        return _assignment(text, size, end, surprises)
+    if look == STRINGS:
+        return _strings(text, size, end, surprises)
+    return _element(text, size, end, surprises)
+
+
+cdef bint _begins(const unsigned char *text, Py_ssize_t at, Py_ssize_t stop, const char *what,
+                  Py_ssize_t length) noexcept:
+    return stop - at >= length and memcmp(text + at, what, length) == 0
+
+
+cdef bint _assignment(const unsigned char *text, Py_ssize_t size, Py_ssize_t end,
+                      const unsigned char *surprises) noexcept:
+    cdef Py_ssize_t stop = size if size < end + FAR else end + FAR
+    cdef Py_ssize_t at = end, start = end, after, i
+    cdef int fewest = WEAK if _weak(text, end) else FEWEST
+    cdef int turn
+    cdef unsigned char here
+    cdef bint alpha
+    for turn in range(3):
+        while at < stop and KINDS[text[at]] & IS_REST:
+            at += 1
+        while at < stop and KINDS[text[at]] & IS_SPACE:
+            at += 1
+        start = at
+        if at >= stop or _begins(text, at, stop, "[]byte{", 7):
+            return False
+        while at < stop and text[at] == 92:
+            at += 1
+        if at < stop and KINDS[text[at]] & IS_QUOTE:
+            return _quoted(text, &at, stop, fewest, surprises)
+        at = start
+        if _begins(text, at, stop, "$(", 2):
+            at += 2
+        if _begins(text, at, stop, "ConvertTo-SecureString ", 23):
+            at += 23
+            if _begins(text, at, stop, "-String ", 8):
+                at += 8
+            continue
+        at = start
+        while at < stop and KINDS[text[at]] & IS_IDENTIFIER:
+            at += 1
+        if at >= stop:
+            break
+        here = text[at]
+        if here == 40 or here == 123 or here == 64 or (KINDS[here] & IS_QUOTE and at - start <= 2):
+            if not KINDS[here] & IS_QUOTE:
+                at += 1
+            while at < stop and KINDS[text[at]] & IS_SPACE:
+                at += 1
+            if at < stop and (KINDS[text[at]] & IS_QUOTE or text[at] == 92):
+                continue
+            if (here == 40 or here == 123) and at - start > 1:
+                return False
+        elif KINDS[here] & IS_SPACE and at > start:
+            after = at
+            while after < stop and KINDS[text[after]] & IS_SPACE:
+                after += 1
+            if after < stop and text[after] == 61:
+                alpha = True
+                for i in range(start, at):
+                    if not 97 <= (text[i] | 32) <= 122:
+                        alpha = False
+                        break
+                if alpha:
+                    at = after
+                    continue
+        break
+    if start >= stop:
+        return False
+    if text[start] == 38:
+        return _begins(text, start, stop, "&quot;", 6)
+    if stop > start + MOST:
+        stop = start + MOST
+    at = start
+    while at < stop and not KINDS[text[at]] & IS_END:
+        if KINDS[text[at]] & IS_EXPRESSION:
+            after = at
+            while after < stop and KINDS[text[after]] & IS_CLOSER:
+                after += 1
+            if after < stop and not KINDS[text[after]] & IS_END:
+                return False
+            break
+        at += 1
+    return _value(text, start, at, BARE, fewest, surprises)
+
+
+cdef bint _strings(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const unsigned char *surprises) noexcept:
+    cdef Py_ssize_t stop = size if size < end + FAR else end + FAR
+    cdef Py_ssize_t at = end - 1, last
+    cdef int turn
+    for turn in range(FOUR):
+        if _quoted(text, &at, stop, FEWEST, surprises):
+            return True
+        if at >= stop:
+            return False
+        at += 1
+        last = stop if stop < at + STRING else at + STRING
+        while at < last and not KINDS[text[at]] & IS_QUOTE:
+            if text[at] == 41 or text[at] == 10:
+                return False
+            at += 1
+        if at >= last:
+            return False
+    return False
+
+
+cdef bint _element(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const unsigned char *surprises) noexcept:
+    cdef Py_ssize_t stop = size if size < end + MOST else end + MOST
+    cdef Py_ssize_t at = end - 1
+    while at < stop and text[at] != 60 and text[at] != 10:
+        at += 1
+    return _value(text, end - 1, at, QUOTED, FEWEST, surprises)
+
+
+cdef bint _weak(const unsigned char *text, Py_ssize_t end) noexcept:
+    cdef Py_ssize_t at = end - 1, low = end - 48 if end > 48 else 0
+    cdef int a, b, c
+    while at > low and not KINDS[text[at]] & IS_WORD:
+        at -= 1
+    if at < 2:
+        return False
+    a, b, c = _small(text[at - 2]), _small(text[at - 1]), _small(text[at])
+    return (
+        (a == c'k' and b == c'e' and (c == c'y' or c == c'n'))
+        or (a == c'e' and b == c'y' and c == c's')
+        or (a == c'e' and b == c'n' and c == c's')
+        or (a == c'u' and b == c't' and c == c'h')
+        or (a == c'i' and b == c'o' and c == c'n')
+        or (a == c'_' and b == c'i' and c == c'd')
+        or (a == c'a' and b == c'm' and c == c'e')
+        or (a == c'y' and b == c'p' and c == c'e')
+    )
+
+
+cdef int _small(unsigned char c) noexcept:
+    return c + 32 if 65 <= c <= 90 else c
+
+
+cdef bint _quoted(const unsigned char *text, Py_ssize_t *place, Py_ssize_t stop, int fewest,
+                  const unsigned char *surprises) noexcept:
+    cdef Py_ssize_t start = place[0] + 1, at
+    cdef unsigned char quote = text[place[0]]
+    if start + 1 < stop and text[start] == quote:
+        if text[start + 1] == quote:
+            start += 2
+        elif quote == 96:
+            start += 1
+    at = start
+    while at < stop and text[at] != quote and text[at] != 10:
+        at += 1
+    if at >= stop or text[at] != quote:
+        place[0] = stop
+        return False
+    place[0] = at
+    return _value(text, start, at, QUOTED, fewest, surprises)
+
+
+cdef bint _value(const unsigned char *text, Py_ssize_t start, Py_ssize_t end, int least, int fewest,
+                 const unsigned char *surprises) noexcept:
+    cdef int letters = 0, digits = 0, spaces = 0, dots = 0, total = 0, a = 0, b = 0, c
+    cdef bint small = False
+    cdef unsigned char first, second
+    cdef Py_ssize_t i
+    if end - start < fewest:
+        return False
+    first, second = text[start], text[start + 1]
+    if (first in (36, 123, 60, 37, 35, 64) and second in (123, 40, 37, 91, 36)) or (first == 36 and least == BARE):
+        return False
+    if end > start + 80:
+        end = start + 80
+    for i in range(start, end):
+        c = text[i]
+        if 65 <= c <= 90:
+            c += 32
+            if small:
+                a = b = 0
+            small = False
+        else:
+            small = 97 <= c <= 122
+        if 97 <= c <= 122:
+            c -= 96
+            total += surprises[(a * 27 + b) * 27 + c]
+            letters += 1
+            a, b = b, c
+            continue
+        a = b = 0
+        digits += 48 <= c <= 57
+        spaces += c == 32
+        dots += c == 46
+    if not digits:
+        return letters > 0 and spaces < 3 and total >= least * letters
+    if not letters:
+        return digits >= 6 and not dots
+    return digits > 3 or letters < 3 or total >= NUMBERED * letters
+
+
+cdef class Forest:
+    """Boosted trees: the compiled twin of `generic.score.PlainForest`, which documents it."""
+
+    cdef int *_which
+    cdef double *_thresholds
+    cdef int *_left
+    cdef int *_right
+    cdef int *_nodes  # where each tree's inner nodes begin
+    cdef int *_ends  # where each tree's thresholds and leaves end
+    cdef int *_numbers  # where each tree's thresholds begin
+    cdef int _count, _wide
+
+    def __cinit__(self, trees, int wide):
+        cdef int tree = 0, node = 0, number = 0, i
+        cdef int nodes = sum(len(t[0]) for t in trees), numbers = sum(len(t[1]) for t in trees)
+        self._count, self._wide = len(trees), wide
+        self._which = <int *> PyMem_Malloc((nodes + 1) * sizeof(int))
+        self._left = <int *> PyMem_Malloc((nodes + 1) * sizeof(int))
+        self._right = <int *> PyMem_Malloc((nodes + 1) * sizeof(int))
+        self._thresholds = <double *> PyMem_Malloc((numbers + 1) * sizeof(double))
+        self._nodes = <int *> PyMem_Malloc((self._count + 1) * sizeof(int))
+        self._ends = <int *> PyMem_Malloc((self._count + 1) * sizeof(int))
+        self._numbers = <int *> PyMem_Malloc((self._count + 1) * sizeof(int))
+        if not (self._which and self._left and self._right and self._thresholds and self._nodes and self._ends and self._numbers):
+            raise MemoryError
+        for which, thresholds, left, right in trees:
+            size, leaves = len(which), len(thresholds) - len(which)
+            if not size or leaves != size + 1 or len(left) != size or len(right) != size:
+                raise ValueError("a tree has one leaf more than it has inner nodes")
+            self._nodes[tree], self._numbers[tree], self._ends[tree] = node, number, number + len(thresholds)
+            for i in range(size):
+                if not 0 <= which[i] < wide:
+                    raise ValueError("no such feature")
+                for child in (left[i], right[i]):
+                    if not (i < child < size or -leaves <= child < 0):
+                        raise ValueError("no such node")
+                self._which[node + i], self._left[node + i], self._right[node + i] = which[i], left[i], right[i]
+            for i in range(len(thresholds)):
+                self._thresholds[number + i] = thresholds[i]
+            node += size
+            number += len(thresholds)
+            tree += 1
+
+    def __dealloc__(self):
+        PyMem_Free(self._which)
+        PyMem_Free(self._left)
+        PyMem_Free(self._right)
+        PyMem_Free(self._thresholds)
+        PyMem_Free(self._nodes)
+        PyMem_Free(self._ends)
+        PyMem_Free(self._numbers)
+
+    def __call__(self, list numbers not None):
+        cdef double values[256]
+        cdef double total = 0
+        cdef int tree, node, base, first, i = 0
+        if len(numbers) != self._wide or self._wide > 256:
+            raise ValueError(f"{self._wide} features are wanted, and no more than 256")
+        for number in numbers:
+            values[i] = number
+            i += 1
+        for tree in range(self._count):
+            base, first = self._nodes[tree], self._numbers[tree]
+            node = 0
+            while node >= 0:
+                if values[self._which[base + node]] <= self._thresholds[first + node]:
+                    node = self._left[base + node]
+                else:
+                    node = self._right[base + node]
+            total += self._thresholds[self._ends[tree] + node]
+        return total

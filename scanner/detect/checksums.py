@@ -5,6 +5,7 @@ A rule names one by its key in `CHECKSUMS`.
 
 from __future__ import annotations
 
+import base64
 import re
 import zlib
 from collections.abc import Callable
@@ -114,7 +115,32 @@ def _polar_seal(token: bytes) -> bytes:
     return token[:-6] + _polar_tail(token)
 
 
+_COMMON = frozenset(
+    b"password passwd pass pwd secret token changeme letmein admin root user username test testing guest demo example foo bar string"
+    b" pass123 password1 password123 secret123 test123 1234 12345 123456 opensesame".split()
+)
+
+
+def _basic_check(token: bytes) -> bool:
+    """User and password in base64, joined by a colon (RFC 7617, section 2). A password that everybody writes is none."""
+    try:
+        text = base64.b64decode(token.translate(_STANDARD) + b"=" * (-len(token) % 4)).decode()
+    except ValueError:
+        return False
+    user, colon, password = text.partition(":")
+    spoken = bool(user or password) and bool(colon) and text.isprintable() and "<" not in text and "{" not in text
+    return spoken and len(password) > 2 and password.lower().encode() not in _COMMON and password != user
+
+
+def _basic_seal(token: bytes) -> bytes:
+    """Four characters stay together, so that what is left over is dropped."""
+    return base64.b64encode(b"deploy:" + token)[: len(token) - len(token) % 4]
+
+
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
 CHECKSUMS: dict[str, Checksum] = {
+    "basic": Checksum(_basic_check, _basic_seal),
     "github": Checksum(_crc32_check, _crc32_seal),
     "gitlab-routable": Checksum(_gitlab_check, _gitlab_seal),
     "grafana": Checksum(_grafana_check, _grafana_seal),

@@ -14,6 +14,9 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from scanner.detect.generic.lead import LOOKS
+from scanner.detect.generic.place import BEFORE, BEHIND
+from scanner.detect.generic.words import table
 from scanner.detect.sift import Need, Sift, letters, run
 from scanner.model import Chunk, Match, Secret, Span
 from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
@@ -22,7 +25,7 @@ SLACK = 16
 """Bytes past the longest match that a pattern's look-ahead may need."""
 GENERIC = RANKS["generic"]
 BESIDE = 48
-"""Bytes before a match that its pattern's look-behind and its judgement may look at."""
+"""Bytes before a match that its pattern's look-behind may look at."""
 DEPTH = 3
 """Encodings within encodings are opened this often."""
 TIME_LIMIT = 1.0
@@ -50,6 +53,7 @@ class Candidate(NamedTuple):
     companions: tuple[tuple[str, Secret], ...] = ()
     rivals: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    score: float = 1.0
 
 
 class Pair(NamedTuple):
@@ -142,7 +146,9 @@ class Engine:
         return self.read(data, self.sift(data, [h for h in self.hits(data, edges) if h not in known]))
 
     def match(self, c: Candidate) -> Match:
-        return Match(self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions, c.rivals, c.lacking)
+        return Match(
+            self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions, c.rivals, c.lacking, c.score
+        )
 
     def hits(self, data: bytes, fresh: Iterable[Span] | None = None) -> list[Hit]:
         """Where anchors end, in order; with `fresh` only ends e with start < e <= end of one of these ranges."""
@@ -183,12 +189,14 @@ class Engine:
 
     @cached_property
     def _sift(self) -> Any:
-        return Sift(self._need(number, kind) for number, kind, _, _ in self._anchors)
+        return Sift((self._need(number, kind) for number, kind, _, _ in self._anchors), table())
 
     def _need(self, number: int, kind: str) -> Need | tuple[()] | None:
         rule = self.rules[number]
         if not self._wanted[number]:
             return ()
+        if rule.look and kind == "plain" and self._explain is None:
+            return Need(bytes(256), 1, 0, (), bytes(256), LOOKS[rule.look])
         if not rule.shortest or not (kind == "context" or (kind == "plain" and rule.starts)):
             return None
         return Need(letters(rule.letters), rule.shortest, rule.near, rule.starts, letters(rule.barred))
@@ -207,9 +215,9 @@ class Engine:
         for end, anchor in hits:
             number, kind, phase, length = self._anchors[anchor]
             if kind == "plain" or kind == "context":
-                for span, value, gap in self._extract(number, kind, data, end):
+                for begin, span, value, gap in self._extract(number, kind, data, end):
                     if (number, span) not in judged:
-                        judged[number, span] = self._judge(number, data, span, value)
+                        judged[number, span] = self._judge(number, data, begin, span, value)
                     candidate = judged[number, span]
                     if candidate is not None:
                         reach = self.reach[anchor]
@@ -242,8 +250,8 @@ class Engine:
                 back, forward = decode.BEFORE + SLACK, decode.AFTER + SLACK
                 out.append(Reach(back, forward, back, forward))
                 continue
-            back = max(rule.back, length) + BESIDE
-            forward = rule.forward + SLACK
+            back = max(rule.back, length) + (BEFORE if rule.scored else BESIDE)
+            forward = rule.forward + (BEHIND if rule.scored else SLACK)
             rooms = [
                 (c.within + self.rules[self._by_id[c.rule]].forward + 2 * SLACK, c.required) for c in rule.companions
             ]
@@ -262,8 +270,8 @@ class Engine:
         """No anchor is longer than this many bytes."""
         return self.ruleset.span
 
-    def _extract(self, number: int, kind: str, data: bytes, end: int) -> Iterator[tuple[Span, bytes, int]]:
-        """Spans and values of the rule's matches that the anchor ending at `end` announces."""
+    def _extract(self, number: int, kind: str, data: bytes, end: int) -> Iterator[tuple[int, Span, bytes, int]]:
+        """Starts, spans and values of the rule's matches that the anchor ending at `end` announces."""
         rule = self.rules[number]
         pattern = self._pattern(number)
         context = kind == "context"
@@ -276,7 +284,7 @@ class Engine:
                 for distance in rule.starts:
                     found = pattern.match(data, end - distance, high, timeout=limit) if distance <= end else None
                     if found is not None:
-                        yield found.span(group), found.group(group), 0
+                        yield found.start(), found.span(group), found.group(group), 0
                         return
                 return
             for found in pattern.finditer(data, low, high, overlapped=not context, timeout=limit):
@@ -284,16 +292,17 @@ class Engine:
                 if context:
                     if span[0] - end > rule.near:
                         return
-                    yield span, found.group(group), span[0] - end
+                    yield found.start(), span, found.group(group), span[0] - end
                 elif found.start() >= end:
                     return
                 elif found.end() >= end:
-                    yield span, found.group(group), 0
-                    return
+                    yield found.start(), span, found.group(group), 0
+                    if not rule.scored:  # of one in the other, the inner may be the secret
+                        return
         except TimeoutError:
             self.gave_up.append((rule.id, (low, high)))
 
-    def _judge(self, number: int, data: bytes, span: Span, value: bytes) -> Candidate | None:
+    def _judge(self, number: int, data: bytes, begin: int, span: Span, value: bytes) -> Candidate | None:
         from scanner.detect.judge import judge_place, judge_value
 
         rule = self.rules[number]
@@ -305,7 +314,7 @@ class Engine:
             if not known and rule.rank == GENERIC and self._is_component(value):
                 known = "a public identifier"
             self._values[number, value] = known
-        reason = known or judge_place(rule, data, span, value)
+        reason, score = (known, 0.0) if known else judge_place(rule, data, begin, span)
         companions: list[tuple[str, Secret]] = []
         rivals: list[str] = []
         lacking: list[str] = []
@@ -325,7 +334,7 @@ class Engine:
             self._explain(rule, span, value, reason)
         if reason and not (lacking and self._patient):
             return None
-        return Candidate(number, span, value, 0, (), tuple(companions), tuple(rivals), tuple(lacking))
+        return Candidate(number, span, value, 0, (), tuple(companions), tuple(rivals), tuple(lacking), score)
 
     def _is_component(self, value: bytes) -> bool:
         return self._component is not None and self._component.fullmatch(value) is not None
@@ -363,7 +372,7 @@ class Engine:
             for found in pattern.finditer(data, timeout=TIME_LIMIT if rule.slow else None):
                 span = found.span(group)
                 before = data[max(0, span[0] - rule.near - ANCHOR) : span[0]].lower()
-                if (not words or any(w in before for w in words)) and not judge(rule, data, span, found.group(group)):
+                if (not words or any(w in before for w in words)) and not judge(rule, data, found.start(), span, found.group(group)):
                     out.add(found.group(group))
         except TimeoutError:
             self.gave_up.append((rule.id, (0, len(data))))
@@ -387,7 +396,7 @@ class Engine:
                 if start < span[1] and span[0] < end:
                     continue
                 gap = span[0] - end if end <= span[0] else start - span[1]
-                if gap <= within and not judge(rule, data, (start, end), found.group(group)):
+                if gap <= within and not judge(rule, data, found.start(), (start, end), found.group(group)):
                     found_at.append((gap, found.group(group)))
         except TimeoutError:
             self.gave_up.append((rule.id, (low, high)))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise
 
 from scanner.detect.checksums import CHECKSUMS
 from scanner.detect.entropy import entropy
-from scanner.detect.place import BEFORE, REFERENCE, not_a_literal
 from scanner.model import Span
 from scanner.ruleset.ruleset import RANKS, Rule
 
@@ -23,25 +22,23 @@ DEFAULTS = frozenset(
     b" test testing guest redis mongo mongodb rabbitmq default docker vagrant demo none null string mypassword mypass userpass"
     b" mysecret mysecretpassword pass123 password1 password123 secret123 test123 foobar foo bar 1234 12345 123456".split()
 )
-REMEMBERED = 20_000
-"""Answers that are kept, so that the versions of a file do not ask again."""
-FORMAT, GENERIC = RANKS["format"], RANKS["generic"]
+REFERENCE = re.compile(rb"\$\{?[A-Za-z_(]|%[A-Za-z_]\w*%|\{\{|<%|#\{|@@?[A-Z_]+@@?|%\(|^\$|^@\{|^!|^&|^\*")
+FORMAT = RANKS["format"]
 
 
-def judge(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
-    """Why `value`, standing at `span` of `data`, is no secret of `rule`; "" when nothing speaks against it."""
-    return judge_value(rule, value) or judge_place(rule, data, span, value)
+def judge(rule: Rule, data: bytes, begin: int, span: Span, value: bytes) -> str:
+    """Why `value`, standing at `span` of `data` in a match from `begin` on, is no secret of `rule`; "" when nothing speaks
+    against it."""
+    return judge_value(rule, value) or judge_place(rule, data, begin, span)[0]
 
 
-def judge_place(rule: Rule, data: bytes, span: Span, value: bytes) -> str:
-    """What speaks against a value where it stands."""
-    if rule.rank != GENERIC:
-        return ""
-    start, end = span
-    return _literal(data[max(0, start - BEFORE) : start], value, data[end : end + 1])
+def judge_place(rule: Rule, data: bytes, begin: int, span: Span) -> tuple[str, float]:
+    """What speaks against a value where it stands, and its score there: 1.0 for what has a format."""
+    if not rule.scored:
+        return "", 1.0
+    from scanner.detect.generic import place, score
 
-
-_literal = lru_cache(REMEMBERED)(not_a_literal)
+    return score.verdict(place.read(rule.id, data, begin, span))
 
 
 def judge_value(rule: Rule, value: bytes) -> str:
@@ -52,7 +49,7 @@ def judge_value(rule: Rule, value: bytes) -> str:
         return "" if CHECKSUMS[rule.checksum].check(value) else f"checksum {rule.checksum} does not match"
     if rule.min_entropy is not None and (bits := entropy(value)) < rule.min_entropy:
         return f"entropy {bits:.2f} is below {rule.min_entropy}"
-    if rule.multiline:
+    if rule.multiline or rule.scored:
         return ""
     if PLACEHOLDER.search(value):
         return "a placeholder"

@@ -13,6 +13,9 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from scanner.detect.generic import lead
+from scanner.detect.generic.words import table
+
 
 class Need(NamedTuple):
     """What must stand by a hit: `shortest` bytes in a row, all in `letters`. They begin at most `near` bytes behind its end;
@@ -26,6 +29,8 @@ class Need(NamedTuple):
     near: int
     starts: tuple[int, ...] = ()
     barred: bytes = bytes(256)
+    look: int = 0
+    """Above zero: `generic.lead` says instead, by this one of its looks, whether the hit may lead to anything."""
 
 
 @cache
@@ -50,7 +55,7 @@ def _expression(letters: bytes, shortest: int) -> Any:
 class PlainSift:
     """By anchor: what its hits need, None for those that need nothing, and an empty sequence where none is wanted."""
 
-    def __init__(self, needs: Iterable[Need | tuple[()] | None]) -> None:
+    def __init__(self, needs: Iterable[Need | tuple[()] | None], _surprises: bytes = b"") -> None:
         self._needs = list(needs)
 
     def __call__(self, data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -64,6 +69,8 @@ class PlainSift:
         return out
 
     def _has(self, data: bytes, end: int, need: Need) -> bool:
+        if need.look:
+            return lead.BY_LOOK[need.look](data, end)
         if not need.starts:
             return plain_run(data, end, end + need.near + need.shortest, need.letters, need.shortest) >= 0
         return any(

@@ -8,6 +8,7 @@ seldom.
 from __future__ import annotations
 
 import base64
+import contextlib
 import re._constants as sre  # the parser's own names: typed nowhere, but stable since Python 3.11
 import re._parser as parser
 from dataclasses import dataclass
@@ -87,7 +88,10 @@ def explicit(pattern: str, anchor: str) -> Plan:
     low, high = map(int, tree.getwidth())
     if not 0 < low <= high <= 250:
         raise ValueError("the anchor may match nothing, or more than 250 bytes")
-    literals = _plan(_parts(list(tree), tree.state), False).literals
+    literals: tuple[bytes, ...] = ()
+    for items in _alternatives(list(tree)):
+        with contextlib.suppress(ValueError):  # what holds no literal is not looked for in UTF-16
+            literals += _plan(_parts(items, tree.state), False).literals
     caseless = bool(tree.state.flags & sre.SRE_FLAG_IGNORECASE)
     return Plan((anchor.removeprefix("(?i)"),), literals, high, width(pattern) - low, caseless)
 

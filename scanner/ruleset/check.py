@@ -118,7 +118,7 @@ def hostile(token: bytes) -> Iterator[bytes]:
 def token_of(rule: RuleSpec, bench: Bench, seed: str) -> bytes:
     """A made-up secret of `rule`."""
     seal = bench.seal(rule.checksum) if rule.checksum else None
-    return generate(rule.pattern, seed, seal, lambda value: bench.good(rule, value))
+    return generate(rule.token or rule.pattern, seed, seal, lambda value: bench.good(rule, value))
 
 
 def _literal(rule: RuleSpec, text: bytes) -> bytes:

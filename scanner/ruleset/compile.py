@@ -74,6 +74,8 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         min_entropy=spec.min_entropy,
         known=tuple(spec.known),
         companions=tuple(Companion(c.rule, c.name, c.within, c.required) for c in spec.with_),
+        scored=spec.scored,
+        look=spec.look or "",
         component=spec.component,
         tells=spec.component and _tells(spec),
         rotate=spec.rotate,

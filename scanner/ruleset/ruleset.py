@@ -74,6 +74,9 @@ class Rule:
     min_entropy: float | None = None
     known: tuple[str, ...] = ()
     companions: tuple[Companion, ...] = ()
+    scored: bool = False
+    """`confidence` is the highest that a match can reach: what it gets is a matter of its score."""
+    look: str = ""
     component: bool = False
     tells: bool = False
     """A component that can be told without what wants it near by: from words before it, or from its own shape."""

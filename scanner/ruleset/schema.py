@@ -161,6 +161,14 @@ class RuleSpec(Strict):
     with_: list[Companion] = Field(default=[], alias="with")
     overlaps: list[Identifier] = []
     """Rules that may rightly claim this rule's examples too."""
+    scored: bool = False
+    """What the pattern reads has no format: it is asked what it is not, and scored by value, key and place; `confidence` is
+    then the highest it can reach."""
+    look: Literal["assignment", "strings", "element"] | None = None
+    """What stands where `anchor` ends is looked at before the pattern is tried: behind an assignment's separator, in the string
+    whose quote is the last byte and in those that follow it in the same call, or in the text of which the last byte is the first."""
+    token: str | None = None
+    """What examples are generated from, where `pattern` takes more than a token looks like."""
     component: bool = False
     """Wanted only as another rule's companion (a key's public id): never reported by itself."""
     examples: list[str] = Field(min_length=1)
@@ -171,9 +179,11 @@ class RuleSpec(Strict):
     revoke: Revoke | None = None
     rotate: Url | None = None
 
-    @field_validator("pattern")
+    @field_validator("pattern", "token")
     @classmethod
-    def compiles(cls, pattern: str) -> str:
+    def compiles(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
         try:
             re.compile(pattern.encode("ascii"))
         except UnicodeEncodeError as e:

@@ -1,0 +1,201 @@
+"""A first look at what an anchor announces, before any pattern is tried: most of it is code, words or nothing.
+
+The plain twin of the same functions in `_sift`; both decide alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scanner.detect.generic.words import UNIT, table
+
+ASSIGNMENT, STRINGS, ELEMENT = 1, 2, 3
+"""Where an anchor ends: with an assignment's separator; with a quote, where others may follow; in an element's text."""
+LOOKS = {"": 0, "assignment": ASSIGNMENT, "strings": STRINGS, "element": ELEMENT}
+FAR = 1100
+"""Bytes behind an anchor that are looked at."""
+FEWEST, WEAK = 3, 8
+"""Bytes below which nothing is a secret: in general, and under a key like `key`."""
+MOST = 200
+"""Bytes of a bare value or of an element."""
+BARE, QUOTED, NUMBERED = 74, 60, 60
+"""Sixteenths of a bit by which letters must surprise on average: bare, in quotes, and with a digit or two."""
+STRING, FOUR = 60, 4
+"""Bytes from one string of a call to the next, and how many are looked at."""
+
+WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+ENDS = (b"key", b"eys", b"ken", b"ens", b"uth", b"ion", b"_id", b"ame", b"ype")
+"""What the many keys end with that name no secret by themselves."""
+REST = b"=>:-"
+IDENTIFIER = WORD | frozenset(b".$:\\[]")
+QUOTES = b"\"'`"
+END = frozenset(b" \t\r\n\"`,&<>;\\")
+CLOSERS = b")]}'="
+EXPRESSION = b"()[]{}="
+"""What stands within a bare value in code, but not at its end."""
+SECURE = b"ConvertTo-SecureString "
+STRINGED = b"-String "
+BYTES = b"[]byte{"
+ENTITY = b"&quot;"
+
+
+def assignment(data: bytes, end: int) -> bool:
+    """Whether the value behind the separator that ends at `end` may be a secret."""
+    at, stop = end, min(len(data), end + FAR)
+    fewest = WEAK if _weak(data, end) else FEWEST
+    start = at
+    for _ in range(3):  # a type, a call or a prefix may stand before the value
+        while at < stop and data[at] in REST:
+            at += 1
+        while at < stop and data[at] in b" \t":
+            at += 1
+        start = at
+        if at >= stop or data.startswith(BYTES, at, stop):
+            return False
+        while at < stop and data[at] == 92:
+            at += 1
+        if at < stop and data[at] in QUOTES:
+            return _quoted(data, at, stop, fewest)[0]
+        at = start
+        if data.startswith(b"$(", at, stop):
+            at += 2
+        if data.startswith(SECURE, at, stop):
+            at += len(SECURE)
+            if data.startswith(STRINGED, at, stop):
+                at += len(STRINGED)
+            continue
+        at = start
+        while at < stop and data[at] in IDENTIFIER:
+            at += 1
+        if at >= stop:
+            break
+        here = data[at]
+        if here in b"({@" or (here in QUOTES and at - start <= 2):
+            if here not in QUOTES:
+                at += 1
+            while at < stop and data[at] in b" \t":
+                at += 1
+            if at < stop and (data[at] in QUOTES or data[at] == 92):
+                continue
+            if here in b"({" and at - start > 1:
+                return False
+        elif here in b" \t" and at > start:
+            after = at
+            while after < stop and data[after] in b" \t":
+                after += 1
+            if after < stop and data[after] == 61 and _letters(data, start, at):
+                at = after
+                continue
+        break
+    if start >= stop:
+        return False
+    if data[start] == 38:  # a quote written as an entity
+        return data.startswith(ENTITY, start, stop)
+    stop = min(stop, start + MOST)
+    at = start
+    while at < stop and data[at] not in END:
+        if data[at] in EXPRESSION:
+            after = at
+            while after < stop and data[after] in CLOSERS:
+                after += 1
+            if after < stop and data[after] not in END:
+                return False
+            break
+        at += 1
+    return _value(data, start, at, BARE, fewest)
+
+
+def strings(data: bytes, end: int) -> bool:
+    """Whether the string whose quote ends at `end`, or one that follows it in the same call, may be a secret."""
+    at, stop = end - 1, min(len(data), end + FAR)
+    for _ in range(FOUR):
+        good, at = _quoted(data, at, stop, FEWEST)
+        if good:
+            return True
+        if at >= stop:
+            return False
+        at += 1
+        last = min(stop, at + STRING)
+        while at < last and data[at] not in QUOTES:
+            if data[at] in b")\n":
+                return False
+            at += 1
+        if at >= last:
+            return False
+    return False
+
+
+def element(data: bytes, end: int) -> bool:
+    """Whether the text of an element whose first byte ends at `end` may be a secret."""
+    start, stop = end - 1, min(len(data), end + MOST)
+    at = start
+    while at < stop and data[at] not in b"<\n":
+        at += 1
+    return _value(data, start, at, QUOTED, FEWEST)
+
+
+def _letters(data: bytes, start: int, end: int) -> bool:
+    return all(97 <= c | 32 <= 122 for c in data[start:end])
+
+
+def _weak(data: bytes, end: int) -> bool:
+    """Whether the key before the separator is of the many that name no secret by themselves."""
+    at, low = end - 1, max(0, end - 48)
+    while at > low and data[at] not in WORD:
+        at -= 1
+    return data[max(0, at - 2) : at + 1].lower() in ENDS
+
+
+def _quoted(data: bytes, at: int, stop: int, fewest: int) -> tuple[bool, int]:
+    """Whether the string that begins with the quote at `at` may be a secret, and where its last quote stands."""
+    quote = data[at]
+    start = at + 1
+    if start + 1 < stop and data[start] == quote:
+        if data[start + 1] == quote:
+            start += 2
+        elif quote == 96:
+            start += 1
+    at = start
+    while at < stop and data[at] != quote and data[at] != 10:
+        at += 1
+    if at >= stop or data[at] != quote:
+        return False, stop
+    return _value(data, start, at, QUOTED, fewest), at
+
+
+def _value(data: bytes, start: int, end: int, least: int, fewest: int) -> bool:
+    if end - start < fewest:
+        return False
+    first, second = data[start], data[start + 1]
+    if (first in b"${<%#@" and second in b"{(%[$") or (first == 36 and least == BARE):
+        return False
+    surprises = table()
+    letters = digits = spaces = dots = total = a = b = 0
+    small = False
+    for c in data[start : min(end, start + 80)]:
+        if 65 <= c <= 90:
+            c += 32
+            if small:  # a word begins within another
+                a = b = 0
+            small = False
+        else:
+            small = 97 <= c <= 122
+        if 97 <= c <= 122:
+            c -= 96
+            total += surprises[(a * 27 + b) * 27 + c]
+            letters += 1
+            a, b = b, c
+            continue
+        a = b = 0
+        digits += 48 <= c <= 57
+        spaces += c == 32
+        dots += c == 46
+    if not digits:
+        return letters > 0 and spaces < 3 and total >= least * letters
+    if not letters:
+        return digits >= 6 and not dots
+    return digits > 3 or letters < 3 or total >= NUMBERED * letters
+
+
+BY_LOOK: dict[int, Callable[[bytes, int], bool]] = {ASSIGNMENT: assignment, STRINGS: strings, ELEMENT: element}
+assert UNIT == 16
