@@ -164,7 +164,9 @@ def curve(candidates: list[Candidate], scores: Any) -> list[tuple[float, float, 
 
 def levels(points: list[tuple[float, float, float]]) -> tuple[float, float, float]:
     low = max(points, key=lambda p: 2 * p[1] * p[2] / (p[1] + p[2]) if p[1] else 0)[0]
-    return low, *(max(low, min((p[0] for p in points[50:] if p[1] >= wanted), default=1.0)) for wanted in (MEDIUM, HIGH))
+    return low, *(
+        max(low, min((p[0] for p in points[50:] if p[1] >= wanted), default=1.0)) for wanted in (MEDIUM, HIGH)
+    )
 
 
 def exported(booster: Any) -> list[Any]:
@@ -177,7 +179,9 @@ def exported(booster: Any) -> list[Any]:
         right: list[int] = []
         leaves: list[float] = []
 
-        def visit(node: dict[str, Any], which=which, thresholds=thresholds, left=left, right=right, leaves=leaves) -> int:
+        def visit(
+            node: dict[str, Any], which=which, thresholds=thresholds, left=left, right=right, leaves=leaves
+        ) -> int:
             if "leaf_value" in node:
                 leaves.append(round(node["leaf_value"], 5))
                 return -len(leaves)
@@ -212,14 +216,15 @@ def main() -> None:
     for name, level in zip(("low", "medium", "high"), chosen, strict=True):
         precision, recall = next((p, r) for s, p, r in reversed(points) if s >= level)
         others = sum(s >= level for c, s in zip(candidates, scores, strict=True) if c.row < 0)
-        print(f"held out, {name:6} from {level:.3f}: precision {precision:.3f} recall {recall:.3f}, {others} from trees")
+        print(
+            f"held out, {name:6} from {level:.3f}: precision {precision:.3f} recall {recall:.3f}, {others} from trees"
+        )
     booster = train(x, y, weight)
     print("what decides:", ", ".join(NAMES[n] for n in np.argsort(-booster.feature_importance("gain"))[:20]))
     if given.write:
         trees = exported(booster)
         content = json.dumps({"features": NAMES, "levels": [round(level, 4) for level in chosen], "trees": trees})
         (DATA / "model.bin").write_bytes(zlib.compress(content.encode(), 9))
-        np.save("/tmp/mine/g/heldout.npy", scores)
         print(f"{len(trees)} trees, {(DATA / 'model.bin').stat().st_size} bytes")
 
 

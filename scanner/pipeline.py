@@ -421,7 +421,9 @@ def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Ben
 
     def good(spec: RuleSpec, value: bytes) -> bool:
         rule = ruleset.by_id[spec.id]
-        return not (judge_value(rule, value) if rule.scored else judge(rule, b'"' + value + b'"', 1, (1, 1 + len(value)), value))
+        return not (
+            judge_value(rule, value) if rule.scored else judge(rule, b'"' + value + b'"', 1, (1, 1 + len(value)), value)
+        )
 
     def slow(spec: RuleSpec, text: bytes) -> bool:
         return engine.tires(spec.id, text)

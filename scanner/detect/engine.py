@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from scanner.detect.generic.lead import LOOKS
+from scanner.detect.generic import lead
 from scanner.detect.generic.place import BEFORE, BEHIND
 from scanner.detect.generic.words import table
 from scanner.detect.sift import Need, Sift, letters, run
@@ -196,7 +196,7 @@ class Engine:
         if not self._wanted[number]:
             return ()
         if rule.look and kind == "plain" and self._explain is None:
-            return Need(bytes(256), 1, 0, (), bytes(256), LOOKS[rule.look])
+            return Need(bytes(256), 1, 0, (), bytes(256), lead.LOOKS[rule.look])
         if not rule.shortest or not (kind == "context" or (kind == "plain" and rule.starts)):
             return None
         return Need(letters(rule.letters), rule.shortest, rule.near, rule.starts, letters(rule.barred))
@@ -287,6 +287,16 @@ class Engine:
                         yield found.start(), found.span(group), found.group(group), 0
                         return
                 return
+            if rule.look:  # most keys are one word, and a match begins before the hit's end: little needs to be tried
+                near = lead.key(data, low, end)
+                for starts in (range(near, end), range(low, near)):
+                    matches = [pattern.match(data, at, high, timeout=limit) for at in starts]
+                    if any(matches):
+                        for found in matches:
+                            if found is not None and found.end() >= end:
+                                yield found.start(), found.span(group), found.group(group), 0
+                        return
+                return
             for found in pattern.finditer(data, low, high, overlapped=not context, timeout=limit):
                 span = found.span(group)
                 if context:
@@ -297,8 +307,7 @@ class Engine:
                     return
                 elif found.end() >= end:
                     yield found.start(), span, found.group(group), 0
-                    if not rule.scored:  # of one in the other, the inner may be the secret
-                        return
+                    return
         except TimeoutError:
             self.gave_up.append((rule.id, (low, high)))
 
@@ -372,7 +381,9 @@ class Engine:
             for found in pattern.finditer(data, timeout=TIME_LIMIT if rule.slow else None):
                 span = found.span(group)
                 before = data[max(0, span[0] - rule.near - ANCHOR) : span[0]].lower()
-                if (not words or any(w in before for w in words)) and not judge(rule, data, found.start(), span, found.group(group)):
+                if (not words or any(w in before for w in words)) and not judge(
+                    rule, data, found.start(), span, found.group(group)
+                ):
                     out.add(found.group(group))
         except TimeoutError:
             self.gave_up.append((rule.id, (0, len(data))))

@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from scanner.detect.generic import lead
-from scanner.detect.generic.words import table
 
 
 class Need(NamedTuple):

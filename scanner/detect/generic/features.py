@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 
 from scanner.detect.entropy import entropy
 from scanner.detect.generic.place import Place
@@ -24,8 +23,12 @@ TESTISH = re.compile(
     rb"test|example|sample|demo|dummy|fake|mock|foo|bar|baz|qux|invalid|wrong|bad|random|some|your|my|new|old|any|temp|xxx|abc|123|"
     rb"hello|world|string|value|here|change|insert|replace|todo|none|null|undefined|default"
 )
-SHOWN = re.compile(rb"assert|expect|should|test|raise|throw|fail|error|warn|log|print|echo|message|describe|\bit\b", re.IGNORECASE)
-DEFINED = re.compile(rb"\b(?:def|func|function|fn|class|interface|struct|type|enum|import|require|return|if|for|while|case)\b")
+SHOWN = re.compile(
+    rb"assert|expect|should|test|raise|throw|fail|error|warn|log|print|echo|message|describe|\bit\b", re.IGNORECASE
+)
+DEFINED = re.compile(
+    rb"\b(?:def|func|function|fn|class|interface|struct|type|enum|import|require|return|if|for|while|case)\b"
+)
 USER = re.compile(rb"user|login|email|account|host|server|name", re.IGNORECASE)
 AFTER = re.compile(rb"[\"'`\\]{0,4}\s*[,;)\]}>]*\s*(?:\\n)?(?:#.*|//.*)?\Z")
 
@@ -44,38 +47,76 @@ FORMS = (
 )
 """The rules that are told apart; any other counts as the first."""
 
-STRONG = (
-    (rb"pass(?:word|wd|phrase|w|code)?|pwd|pswd|psw|pw|passwort|senha|contrase", "password"),
-    (rb"secret", "secret"),
-    (rb"token|jwt|bearer", "token"),
-    (rb"key", "key"),
-    (rb"auth|oauth|cred", "auth"),
-    (rb"api|access|client|consumer|app", "api"),
-    (rb"private|priv|encrypt|encryption|signing|cipher|aes|hmac|crypto|master|root|shared", "private"),
-    (rb"db|database|mysql|postgres|pg|redis|mongo|smtp|mail|ldap|sql|ftp|ssh|rabbitmq|admin|root|user", "service"),
-    (rb"test|fake|mock|dummy|example|invalid|wrong|bad|expected|old|new|temp|sample", "test"),
-    (rb"id|name|label|title|text|description|desc|display|alias|username|names|ids|prefix|suffix|header|param|parameter|var|variable|env", "naming"),
-    (rb"file|path|url|uri|dir|folder|location|endpoint|host|port|store|server|provider|source|ref|arn|link|href|page|route|redirect", "location"),
-    (rb"type|length|len|size|count|num|min|max|format|regex|pattern|policy|strength|class|kind|algorithm|alg|mode|version|encoding|charset|level|rule|validator|validation|match", "shape"),
-    (rb"expire|expires|expiry|expiration|ttl|timeout|time|date|age|lifetime|duration|interval|at|days|hours", "time"),
-    (rb"public|pub|publishable|hash|hashed|salt|digest|fingerprint|encrypted|checksum|md5|sha|sha1|sha256|bcrypt|crypt|cert|certificate|nonce|iv|signature|site", "public"),
-    (rb"input|button|page|hint|placeholder|confirm|confirmation|confirmed|form|field|fields|show|hide|forgot|forgotten|lost|reset|change|update|tooltip|error|msg|message|prompt|required|mandatory|please|enter|repeat|current|dialog|view|icon|incorrect", "screen"),
-    (rb"is|has|use|enable|enabled|disable|disabled|require|allow|allowed|should|can|no|without|with|set|get|check|valid|validate|verify|generate|create|gen|make|read|write|parse|decode|encode|load|save|delete|remove|add", "verb"),
-    (rb"index|idx|map|list|array|dict|primary|foreign|unique|cache|sort|row|board|press|event|code|codes|down|up|partition|block|column|table|lookup|hot|short|arrow|space|enter|ring|chain|value|values|pair|item|entry|group|by|for|of|in|to|from|and|or", "structure"),
-)
-_STRONG = [(re.compile(rb"(?:%b)\Z" % pattern), name) for pattern, name in STRONG]
+GROUPS = {
+    "password": b"password passwd passphrase passw passcode pass pwd pswd psw pw passwort senha contrase",
+    "secret": b"secret",
+    "token": b"token jwt bearer",
+    "key": b"key",
+    "auth": b"auth oauth cred",
+    "api": b"api access client consumer app",
+    "private": b"private priv encrypt encryption signing cipher aes hmac crypto master root shared",
+    "service": b"db database mysql postgres pg redis mongo smtp mail ldap sql ftp ssh rabbitmq admin root user",
+    "test": b"test fake mock dummy example invalid wrong bad expected old new temp sample",
+    "naming": (
+        b"id name label title text description desc display alias username names ids prefix suffix header "
+        b"param parameter var variable env"
+    ),
+    "location": (
+        b"file path url uri dir folder location endpoint host port store server provider source ref arn "
+        b"link href page route redirect"
+    ),
+    "shape": (
+        b"type length len size count num min max format regex pattern policy strength class kind algorithm "
+        b"alg mode version encoding charset level rule validator validation match"
+    ),
+    "time": b"expire expires expiry expiration ttl timeout time date age lifetime duration interval at days hours",
+    "public": (
+        b"public pub publishable hash hashed salt digest fingerprint encrypted checksum md5 sha sha1 sha256 "
+        b"bcrypt crypt cert certificate nonce iv signature site"
+    ),
+    "screen": (
+        b"input button page hint placeholder confirm confirmation confirmed form field fields show hide "
+        b"forgot forgotten lost reset change update tooltip error msg message prompt required mandatory "
+        b"please enter repeat current dialog view icon incorrect"
+    ),
+    "verb": (
+        b"is has use enable enabled disable disabled require allow allowed should can no without with set "
+        b"get check valid validate verify generate create gen make read write parse decode encode load save "
+        b"delete remove add"
+    ),
+    "structure": (
+        b"index idx map list array dict primary foreign unique cache sort row board press event code codes "
+        b"down up partition block column table lookup hot short arrow space enter ring chain value values "
+        b"pair item entry group by for of in to from and or"
+    ),
+}
+"""Words of keys that say alike of the value."""
+_BY_WORD: dict[bytes, list[int]] = {}
+for _number, _words in enumerate(GROUPS.values()):
+    for _word in _words.split():
+        _BY_WORD.setdefault(_word, []).append(_number)
+DIGITS, LOWER, UPPER = b"0123456789", b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MARKS, BRACKETS = b"!@#$%^&*?+", b"()[]{}<>"
+WIDE = bytes(range(128, 256))
+KINDS = bytes(100 if c in DIGITS else 108 if c in LOWER else 117 if c in UPPER else 111 for c in range(256))
+"""By byte: d for a digit, l and u for a letter, o for the rest."""
+CHANGES = re.compile(rb"d+|l+|u+|o+")
+MIXED = re.compile(rb"(?=d[lu]|[lu]d)")
+REPEATED = re.compile(rb"((.)\2+)", re.DOTALL)
+CAMELED = re.compile(rb"[a-z][A-Z]")
+ODD = re.compile(rb"[^a-z0-9]")
 
 
 def _numbers(place: Place) -> Iterator[tuple[str, float]]:
     value = place.value
     size = len(value)
     low = value.lower()
-    digits = sum(48 <= c <= 57 for c in value)
-    lower = sum(97 <= c <= 122 for c in value)
-    upper = sum(65 <= c <= 90 for c in value)
-    wide = sum(c > 127 for c in value)
+    digits = size - len(value.translate(None, DIGITS))
+    lower = size - len(value.translate(None, LOWER))
+    upper = size - len(value.translate(None, UPPER))
+    wide = size - len(value.translate(None, WIDE))
     bits = entropy(value[:200])
-    kinds = [0 if 48 <= c <= 57 else 1 if 97 <= c <= 122 else 2 if 65 <= c <= 90 else 3 for c in value[:200]]
+    kinds = value[:200].translate(KINDS)
     yield "size", min(size, 400)
     yield "digits", digits / size
     yield "lower", lower / size
@@ -84,8 +125,8 @@ def _numbers(place: Place) -> Iterator[tuple[str, float]]:
     yield "wide", wide / size
     yield "entropy", bits
     yield "distinct", len(set(value)) / min(size, 64)
-    yield "changes", sum(a != b for a, b in pairwise(kinds)) / size
-    yield "letter-digit", sum({a, b} == {0, 1} or {a, b} == {0, 2} for a, b in pairwise(kinds))
+    yield "changes", (len(CHANGES.findall(kinds)) - 1) / size
+    yield "letter-digit", len(MIXED.findall(kinds))
     mean, worst = surprise(low)
     yield "surprise", mean
     yield "worst", worst
@@ -103,32 +144,33 @@ def _numbers(place: Place) -> Iterator[tuple[str, float]]:
     yield "dashes", value.count(b"-")
     yield "slashes", value.count(b"/")
     yield "colons", value.count(b":")
-    yield "marks", sum(value.count(c) for c in (b"!", b"@", b"#", b"$", b"%", b"^", b"&", b"*", b"?", b"+"))
-    yield "brackets", sum(value.count(c) for c in (b"(", b")", b"[", b"]", b"{", b"}", b"<", b">"))
+    yield "marks", size - len(value.translate(None, MARKS))
+    yield "brackets", size - len(value.translate(None, BRACKETS))
     yield "escapes", value.count(b"\\")
     yield "secretish", len(SECRETISH.findall(low[:200]))
     yield "testish", len(TESTISH.findall(low[:200]))
     trailing = len(value) - len(value.rstrip(b"0123456789"))
     yield "trailing-digits", trailing if trailing < size else 0
     yield "first-upper", value[:1].isupper() and lower > 0
-    yield "runs", max((sum(1 for _ in run) for run in re.findall(rb"((.)\2+)", value[:100], re.DOTALL)), default=0) and max(
-        len(run) for run, _ in re.findall(rb"((.)\2+)", value[:100], re.DOTALL)
-    )
+    yield "runs", max((len(run) for run, _ in REPEATED.findall(value[:100])), default=0)
 
     key = place.key
     parts = [p.lower() for p in PARTS.findall(key[-64:])]
     yield "key-size", min(len(key), 64)
     yield "key-parts", len(parts)
     yield "key-upper", key.isupper()
-    yield "key-camel", bool(re.search(rb"[a-z][A-Z]", key))
+    yield "key-camel", bool(CAMELED.search(key))
     yield "key-dotted", b"." in key
     flat = b"".join(parts)
-    core = re.sub(rb"[^a-z0-9]", b"", low)
+    core = ODD.sub(b"", low)
     yield "same", core == flat or core == parts[-1] if parts and core else False
     yield "holds-key", bool(parts) and len(parts[-1]) > 2 and parts[-1] in low
-    for pattern, name in _STRONG:
-        where = [n for n, part in enumerate(parts) if pattern.match(part)]
-        yield f"key-{name}", 0 if not where else 3 if where[-1] == len(parts) - 1 else 1 if where[-1] == 0 else 2
+    where = [0] * len(GROUPS)
+    for number, part in enumerate(parts):
+        for group in _BY_WORD.get(part, ()):
+            where[group] = 3 if number == len(parts) - 1 else 1 if number == 0 else 2
+    for name, found in zip(GROUPS, where, strict=True):
+        yield f"key-{name}", found
 
     way = place.way
     bare = way.strip(b" \t")

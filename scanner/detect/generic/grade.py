@@ -33,7 +33,9 @@ def graded(
             reason = f"confidence {level} is below {least}"
         if explain is not None:
             where = f"{path}:{sighting.location.start_line}: {rule.id} {sighting.match.secret}"
-            explain(f"{where}: {reason or f'score {sighting.match.score:.2f}, {level}' + (' by its path' if lower else '')}")
+            explain(
+                f"{where}: {reason or f'score {sighting.match.score:.2f}, {level}' + (' by its path' if lower else '')}"
+            )
         if not reason:
             out.append(replace(sighting, confidence=level))
     return out

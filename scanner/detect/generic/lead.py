@@ -29,7 +29,7 @@ ENDS = (b"key", b"eys", b"ken", b"ens", b"uth", b"ion", b"_id", b"ame", b"ype")
 REST = b"=>:-"
 IDENTIFIER = WORD | frozenset(b".$:\\[]")
 QUOTES = b"\"'`"
-END = frozenset(b" \t\r\n\"`,&<>;\\")
+END = frozenset(b' \t\r\n"`,&<>;\\')
 CLOSERS = b")]}'="
 EXPRESSION = b"()[]{}="
 """What stands within a bare value in code, but not at its end."""
@@ -37,6 +37,10 @@ SECURE = b"ConvertTo-SecureString "
 STRINGED = b"-String "
 BYTES = b"[]byte{"
 ENTITY = b"&quot;"
+BETWEEN = b" \t=:|+?!<->,\"'`\\])}*>\xef\xbc\x9a"
+"""What stands between a key and its value."""
+BEFORE_KEY = (b" ", b"\n", b"\t", b";", b"(", b"{", b",", b"&", b'"', b"'", b"/")
+"""What a key stands behind."""
 
 
 def assignment(data: bytes, end: int) -> bool:
@@ -103,6 +107,12 @@ def assignment(data: bytes, end: int) -> bool:
             break
         at += 1
     return _value(data, start, at, BARE, fewest)
+
+
+def key(data: bytes, low: int, end: int) -> int:
+    """Where the last word before the separator that ends at `end` begins, `low` at the earliest."""
+    head = data[low:end].rstrip(BETWEEN)
+    return low + max(map(head.rfind, BEFORE_KEY)) + 1
 
 
 def strings(data: bytes, end: int) -> bool:

@@ -23,7 +23,9 @@ TRANSLATION = re.compile(
     r"(?:^|/)(?:locales?|i18n|l10n|lang(?:uage)?s?|translations?|intl|messages)(?:/|[-_.][\w-]+\.\w+$)|\.(?:po|pot|xlf|xliff|arb|resx|strings|ftl)$",
     re.IGNORECASE,
 )
-MINIFIED = re.compile(r"[.-]min\.(?:js|css|mjs)$|\.(?:map|svg|css|less|scss|ipynb\.html)$|(?:^|/)bundle\.js$", re.IGNORECASE)
+MINIFIED = re.compile(
+    r"[.-]min\.(?:js|css|mjs)$|\.(?:map|svg|css|less|scss|ipynb\.html)$|(?:^|/)bundle\.js$", re.IGNORECASE
+)
 LOWERED = re.compile(
     r"(?:^|/)(?:tests?|testing|__tests__|__mocks__|spec|specs|testdata|test[-_]data|fixtures?|mocks?|stubs?|cassettes|snapshots?|__snapshots__|"
     r"examples?|samples?|demos?|docs?|documentation|tutorials?|playground|e2e|benchmarks?|third[-_]party|vendor|node_modules|site-packages)(?:/|$)"
