@@ -406,7 +406,7 @@ def act(
 def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Bench]:
     """The shipped rule files and those in `folders` by name, and what checking and example making needs."""
     from scanner.detect.checksums import CHECKSUMS
-    from scanner.detect.judge import judge, judge_value
+    from scanner.detect.judge import judge_value
     from scanner.ruleset import check
     from scanner.ruleset.load import load
     from scanner.verify.template import variables
@@ -420,10 +420,7 @@ def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Ben
         return [(m.rule, m.secret.reveal()) for m in engine.scan(Chunk(text, Origin("check")))]
 
     def good(spec: RuleSpec, value: bytes) -> bool:
-        rule = ruleset.by_id[spec.id]
-        return not (
-            judge_value(rule, value) if rule.scored else judge(rule, b'"' + value + b'"', 1, (1, 1 + len(value)), value)
-        )
+        return not judge_value(ruleset.by_id[spec.id], value)
 
     def slow(spec: RuleSpec, text: bytes) -> bool:
         return engine.tires(spec.id, text)

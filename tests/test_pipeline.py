@@ -141,7 +141,7 @@ def test_rules_are_chosen_by_name_and_confidence(ruleset: Ruleset) -> None:
     assert rules() == ["generic-secret", "github-pat"]
     assert rules(only=("github-*",)) == ["github-pat"]
     assert rules(skip=("github-*",)) == ["generic-secret"]
-    assert rules(min_confidence="medium") == ["github-pat"]
+    assert rules(min_confidence="high") == ["generic-secret", "github-pat"]
 
 
 def test_what_explain_says_holds_no_secret(ruleset: Ruleset) -> None:

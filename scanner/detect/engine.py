@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from scanner.detect.generic import lead
 from scanner.detect.generic.place import BEFORE, BEHIND
 from scanner.detect.generic.words import table
+from scanner.detect.judge import judge_place, judge_value
 from scanner.detect.sift import Need, Sift, letters, run
 from scanner.model import Chunk, Match, Secret, Span
 from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
@@ -185,18 +186,38 @@ class Engine:
     def sift(self, data: bytes, hits: list[Hit]) -> list[Hit]:
         """The hits of rules that are wanted which may lead to a candidate."""
         out: list[Hit] = self._sift(data, hits)
+        if self._explain is not None:  # what is not worth reading is explained as well
+            kept = set(out)
+            out = [h for h in hits if h in kept or (self.rules[n := self._anchors[h[1]][0]].look and self._wanted[n])]
         return out
 
     @cached_property
     def _sift(self) -> Any:
         return Sift((self._need(number, kind) for number, kind, _, _ in self._anchors), table())
 
+    def _looks(self, data: bytes, end: int, anchor: int) -> bool:
+        """Whether what a hit announces is worth reading at all."""
+        return bool(self._look(data, [(end, anchor)]))
+
+    @cached_property
+    def _look(self) -> Any:
+        """The sift of what is looked at first, whatever is wanted or explained."""
+        needs = (self._need(number, kind) if self.rules[number].look else None for number, kind, _, _ in self._anchors)
+        return Sift(needs, table())
+
+    def _tell(self, number: int, kind: str, data: bytes, end: int) -> None:
+        """Explain what was not worth reading."""
+        assert self._explain is not None
+        for begin, span, value, _ in self._extract(number, kind, data, end):
+            reason, _ = judge_place(self.rules[number], data, begin, span)
+            self._explain(self.rules[number], span, value, reason or "words or code")
+
     def _need(self, number: int, kind: str) -> Need | tuple[()] | None:
         rule = self.rules[number]
         if not self._wanted[number]:
             return ()
-        if rule.look and kind == "plain" and self._explain is None:
-            return Need(bytes(256), 1, 0, (), bytes(256), lead.LOOKS[rule.look])
+        if rule.look:
+            return Need(bytes(256), 1, 0, (), bytes(256), lead.LOOKS[rule.look]) if kind == "plain" else None
         if not rule.shortest or not (kind == "context" or (kind == "plain" and rule.starts)):
             return None
         return Need(letters(rule.letters), rule.shortest, rule.near, rule.starts, letters(rule.barred))
@@ -215,6 +236,10 @@ class Engine:
         for end, anchor in hits:
             number, kind, phase, length = self._anchors[anchor]
             if kind == "plain" or kind == "context":
+                if self.rules[number].look and not self._looks(data, end, anchor):
+                    if self._explain is not None:
+                        self._tell(number, kind, data, end)
+                    continue
                 for begin, span, value, gap in self._extract(number, kind, data, end):
                     if (number, span) not in judged:
                         judged[number, span] = self._judge(number, data, begin, span, value)
@@ -312,8 +337,6 @@ class Engine:
             self.gave_up.append((rule.id, (low, high)))
 
     def _judge(self, number: int, data: bytes, begin: int, span: Span, value: bytes) -> Candidate | None:
-        from scanner.detect.judge import judge_place, judge_value
-
         rule = self.rules[number]
         known = self._values.get((number, value))
         if known is None:

@@ -8,9 +8,9 @@ seldom.
 from __future__ import annotations
 
 import base64
-import contextlib
 import re._constants as sre  # the parser's own names: typed nowhere, but stable since Python 3.11
 import re._parser as parser
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,12 +88,27 @@ def explicit(pattern: str, anchor: str) -> Plan:
     low, high = map(int, tree.getwidth())
     if not 0 < low <= high <= 250:
         raise ValueError("the anchor may match nothing, or more than 250 bytes")
-    literals: tuple[bytes, ...] = ()
-    for items in _alternatives(list(tree)):
-        with contextlib.suppress(ValueError):  # what holds no literal is not looked for in UTF-16
-            literals += _plan(_parts(items, tree.state), False).literals
+    literals = tuple(sorted({x for x in _openings(list(tree)) if len(x) > 3}))
     caseless = bool(tree.state.flags & sre.SRE_FLAG_IGNORECASE)
     return Plan((anchor.removeprefix("(?i)"),), literals, high, width(pattern) - low, caseless)
+
+
+def _openings(items: list[Any]) -> Iterator[bytes]:
+    """The literals that what is matched begins with; nothing where it begins with something else."""
+    head = b""
+    for op, value in items:
+        if op is sre.LITERAL:
+            head += bytes([value])
+            continue
+        if op is sre.SUBPATTERN and not head:
+            yield from _openings(list(value[3]))
+        elif op is sre.BRANCH:
+            for branch in value[1]:
+                yield from (head + rest for rest in _openings(list(branch)))
+            return
+        break
+    if head:
+        yield head
 
 
 def width(pattern: str) -> int:

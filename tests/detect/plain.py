@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scanner.detect.checksums import CHECKSUMS
 from scanner.detect.engine import Engine, Hit
-from scanner.detect.judge import judge
+from scanner.detect.judge import judge, judge_value
 from scanner.model import Chunk, Match, Origin, Span
 from scanner.ruleset import cache as rule_cache
 from scanner.ruleset import check
@@ -80,7 +80,7 @@ def whole(engine: Engine, data: bytes) -> set[tuple[str, Span]]:
             continue
         group = "secret" if "secret" in _pattern(number).groupindex else 0
         for found in _pattern(number).finditer(data):
-            if not judge(rule, data, found.span(group), found.group(group)):
+            if not judge(rule, data, found.start(), found.span(group), found.group(group)):
                 out.add((rule.id, found.span(group)))
     return out
 
@@ -92,7 +92,7 @@ def bench() -> check.Bench:
     rules = {rule.id: rule for rule in compiled()[0]}
 
     def good(spec: RuleSpec, value: bytes) -> bool:
-        return not judge(rules[spec.id], b'"' + value + b'"', (1, 1 + len(value)), value)
+        return not judge_value(rules[spec.id], value)
 
     return check.Bench(lambda _: [], good, lambda name: CHECKSUMS[name].seal, lambda _: set(), specs, lambda *_: False)
 

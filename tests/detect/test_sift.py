@@ -10,10 +10,17 @@ from hypothesis import strategies as st
 
 from scanner.detect import sift
 from scanner.detect.engine import Engine
+from scanner.detect.generic import lead
+from scanner.detect.generic.words import table
 from scanner.detect.sift import Need, PlainSift, plain_run
 from scanner.ruleset.ruleset import Ruleset
 from tests.detect import plain
 
+LOOKED = [Need(bytes(256), 1, 0, (), bytes(256), look) for look in lead.BY_LOOK]
+PIECES = (
+    b"= : \" ' ` ( ) { } [ ] . , ; < > - $ | @ \\ \n \t \xff & # %"
+    b" password key token string new _id word hmxkrm Xk9 123456 aB3xK9q 4711 []byte{ $( ConvertTo-SecureString -String &quot;"
+).split(b" ") + [b" "]
 relaxed = settings(deadline=None, max_examples=200)
 HEX = bytes(chr(c) in "0123456789abcdef" for c in range(256))
 TEXT = st.lists(st.sampled_from([b"0", b"a", b"f", b"g", b"\n", b"\xff", b"0123456789abcdef"]), max_size=60).map(
@@ -41,8 +48,8 @@ def test_what_is_sifted_out_leads_to_nothing(engine: Engine, data: bytes) -> Non
 @given(data=TEXT, places=st.lists(st.tuples(st.integers(0, 70), st.integers(0, len(NEEDS) - 1))))
 def test_the_twins_sift_alike(data: bytes, places: list[tuple[int, int]]) -> None:
     places = [(min(end, len(data)), number) for end, number in places]
-    kept = PlainSift(NEEDS)(data, places)
-    assert sift.Sift(NEEDS)(data, places) == kept
+    kept = PlainSift(NEEDS, table())(data, places)
+    assert sift.Sift(NEEDS, table())(data, places) == kept
     for end, number in places:
         need = NEEDS[number]
         if need and need.starts:
@@ -74,4 +81,11 @@ def test_the_twins_find_the_same_run(data: bytes, low: int, high: int, shortest:
 @pytest.mark.parametrize("hits", [[(3, 9)], [(3, -1)]])
 def test_an_anchor_that_is_none_is_refused(hits: list[tuple[int, int]]) -> None:
     with pytest.raises(IndexError):
-        sift.Sift(NEEDS)(b"text", hits)
+        sift.Sift(NEEDS, table())(b"text", hits)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(data=st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join))
+def test_the_twins_take_the_same_first_look(data: bytes) -> None:
+    hits = [(end, number) for end in range(1, len(data) + 1) for number in range(len(LOOKED))]
+    assert sift.Sift(LOOKED, table())(data, hits) == PlainSift(LOOKED, table())(data, hits)

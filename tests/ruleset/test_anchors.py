@@ -284,22 +284,23 @@ def test_the_slack_is_more_than_the_shipped_look_aheads_need() -> None:
 
     for file in load(cache.read_files((cache.shipped(),))):
         for spec in file.rules:
-            assert _ahead(list(anchoring.parser.parse(spec.pattern.encode()))) <= SLACK, spec.id
+            tree = anchoring.parser.parse(spec.pattern.encode())
+            assert _ahead(list(tree), tree.state) <= SLACK, spec.id
 
 
-def _ahead(items: list) -> int:  # type: ignore[type-arg]
+def _ahead(items: list, state: object) -> int:  # type: ignore[type-arg]
     """How far a look-ahead among `items`, or in what they hold, may look past the shortest match of what follows it."""
     widest = 0
     for number, (op, value) in enumerate(items):
         if op in (anchoring.sre.ASSERT, anchoring.sre.ASSERT_NOT):
             if value[0] > 0:
-                following = anchoring.parser.SubPattern(anchoring.parser.State(), items[number + 1 :])
+                following = anchoring.parser.SubPattern(state, items[number + 1 :])
                 widest = max(widest, int(value[1].getwidth()[1]) - int(following.getwidth()[0]))
             continue
         for inner in value if isinstance(value, tuple | list) else (value,):
             for branch in inner if isinstance(inner, list) else (inner,):
                 if isinstance(branch, anchoring.parser.SubPattern):
-                    widest = max(widest, _ahead(list(branch)))
+                    widest = max(widest, _ahead(list(branch), state))
     return widest
 
 
