@@ -22,7 +22,9 @@ DEFAULTS = frozenset(
     b" test testing guest redis mongo mongodb rabbitmq default docker vagrant demo none null string mypassword mypass userpass"
     b" mysecret mysecretpassword pass123 password1 password123 secret123 test123 foobar foo bar 1234 12345 123456".split()
 )
-REFERENCE = re.compile(rb"\$\{?[A-Za-z_(]|%[A-Za-z_]\w*%|\{\{|<%|#\{|@@?[A-Z_]+@@?|%\(|^\$|^@\{|^!|^&|^\*")
+REFERENCE = re.compile(
+    rb"\$\{?[A-Za-z_(]|%[A-Za-z_]\w*%|\{\{|<%|#\{|@@?[A-Z_]+@@?|%\(|^\$|^@\{|^!|^&|^\*|process\.env|\benviron\b|getenv|\bENV\["
+)
 FORMAT = RANKS["format"]
 
 

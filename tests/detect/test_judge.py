@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.detect.judge import FORMAT, GENERIC, judge, monotonous
+from scanner.detect.judge import FORMAT, judge, monotonous
 from scanner.ruleset.ruleset import RANKS, Rule
 from tests.conftest import github_token
 
@@ -27,7 +27,7 @@ GOOD = b"q7Zk2Wv9" + b"RtX4mB1cLp8s"
 
 
 def verdict(rule: Rule, value: bytes, left: bytes = b'key = "', right: bytes = b'"') -> str:
-    return judge(rule, left + value + right, (len(left), len(left) + len(value)), value)
+    return judge(rule, left + value + right, 0, (len(left), len(left) + len(value)), value)
 
 
 @pytest.mark.parametrize("rank", RANKS.values())
@@ -98,6 +98,6 @@ def test_a_format_that_others_fill_in_is_no_secret(value: bytes) -> None:
 
 
 def test_a_value_without_a_format_is_judged_by_its_place() -> None:
-    rule = replace(RULE, rank=GENERIC)
-    assert verdict(rule, b"correct-horse-battery") == "words"
-    assert verdict(replace(RULE, rank=RANKS["token"]), b"correct-horse-battery") == ""
+    rule = replace(RULE, scored=True)
+    assert verdict(rule, b"correct-horse-battery").startswith("score ")
+    assert verdict(RULE, b"correct-horse-battery") == ""

@@ -171,7 +171,7 @@ def _type(p: Place) -> bool:
 def _call(p: Place) -> bool:
     if CALL.search(p.value) is not None:
         return not p.quote or (CALL.match(p.value) is not None and p.value.endswith((b")", b");", b"(")))
-    return not p.quote and p.behind[:1] in (b"(", b"[")
+    return not p.quote and (p.behind[:1] in (b"(", b"[") or (p.value[-1:] == b"-" and p.behind[:1] == b">"))
 
 
 def _identifier(p: Place) -> bool:
@@ -223,7 +223,7 @@ def _text(p: Place) -> bool:
 
 def _minified(p: Place) -> bool:
     line = p.before
-    return len(line) >= LONG_LINE and b" " not in line[-60:].strip() and len(MINIFIED.findall(line)) * 6 > len(line)
+    return len(line) >= LONG_LINE and line.count(b" ") * 12 < len(line) and len(MINIFIED.findall(line)) * 6 > len(line)
 
 
 QUESTIONS: tuple[tuple[str, Callable[[Place], bool]], ...] = (
@@ -233,10 +233,10 @@ QUESTIONS: tuple[tuple[str, Callable[[Place], bool]], ...] = (
     ("a reference to a value kept elsewhere", _reference),
     ("a public key", _public),
     ("a hash", _hash),
-    ("a placeholder", _placeholder),
     ("a type", _type),
     ("a call or an expression", _call),
     ("an identifier", _identifier),
+    ("a placeholder", _placeholder),
     ("a path or an address", _path),
     ("a UUID used as an id", _uuid),
     ("a version", _version),
