@@ -18,20 +18,21 @@ from scanner.verify.clean import identity, scrub
 from scanner.verify.interface import Answer, Asker, Call, Clock, Unanswered, Unaskable
 from scanner.verify.settings import VerifySettings, place_of
 
-STS = "https://sts.amazonaws.com"
-REGION = "us-east-1"
+PARTITIONS = (
+    ("https://sts.amazonaws.com", "us-east-1"),
+    ("https://sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+    ("https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+)
+"""STS of each partition with the region that signs for it. Accounts, and so keys, belong to one of them:
+https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"""
 BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 KEY_ID = re.compile(r"A[KS]IA[0-9A-Z]{12,28}")
 KEY = re.compile(r"[0-9A-Za-z/+]{40}")
 
-DEAD = {
-    "InvalidClientTokenId": "does not know this key id",
-    "UnrecognizedClientException": "does not know this key id",
-    "ExpiredToken": "says that the session has expired",
-    "ExpiredTokenException": "says that the session has expired",
-    "SignatureDoesNotMatch": "says that this secret does not belong to this key id",
-}
+UNKNOWN = ("InvalidClientTokenId", "UnrecognizedClientException")
+"""The key id is of another partition, or was deleted or made inactive."""
+EXPIRED = ("ExpiredToken", "ExpiredTokenException")
 LIVE = ("AccessDenied", "AccessDeniedException")
 
 
@@ -59,8 +60,8 @@ def signature(
     return names, hmac.new(derived, text.encode(), hashlib.sha256).hexdigest()
 
 
-def signed_call(endpoint: str, key_id: str, key: str, session: str | None, now: float) -> Call:
-    """GetCallerIdentity for a key, signed at `now` (seconds since 1970)."""
+def signed_call(endpoint: str, region: str, key_id: str, key: str, session: str | None, now: float) -> Call:
+    """GetCallerIdentity for a key, signed for `region` at `now` (seconds since 1970)."""
     host, port = place_of(endpoint)
     parts = urlsplit(endpoint)
     path = parts.path or "/"
@@ -72,8 +73,8 @@ def signed_call(endpoint: str, key_id: str, key: str, session: str | None, now: 
     }
     if session:
         headers["X-Amz-Security-Token"] = session
-    names, mac = signature(key, "POST", path, headers, BODY, stamp, (REGION, "sts"))
-    scope = f"{stamp[:8]}/{REGION}/sts/aws4_request"
+    names, mac = signature(key, "POST", path, headers, BODY, stamp, (region, "sts"))
+    scope = f"{stamp[:8]}/{region}/sts/aws4_request"
     headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={mac}"
     return Call("POST", f"{parts.scheme}://{parts.netloc}{path}", host, port, headers | {"Accept": "*/*"}, body=BODY)
 
@@ -94,26 +95,38 @@ def check(finding: Finding, settings: VerifySettings, ask: Asker, clock: Clock) 
         raise Unaskable("needs the secret access key that belongs to it, and none stands near by")
     if key_id.startswith("ASIA") and session is None:
         raise Unaskable("needs the session token that belongs to a temporary key, and none stands near by")
-    endpoint = settings.endpoints.get("aws") or settings.endpoint(finding.rule, finding.provider) or STS
-    return judge(ask(signed_call(endpoint, key_id, key, session, clock.time())), finding)
+    own = settings.endpoints.get("aws") or settings.endpoint(finding.rule, finding.provider)
+    places = ((own, PARTITIONS[0][1]),) if own else PARTITIONS
+    for endpoint, region in places:
+        answer = ask(signed_call(endpoint, region, key_id, key, session, clock.time()))
+        if _code(answer) not in UNKNOWN:
+            return judge(answer, finding)
+    where = answer.host if own else "no partition of AWS"
+    return Verdict("dead", f"{where} {'does not know' if own else 'knows'} this key id ({_code(answer)})")
 
 
 def judge(answer: Answer, finding: Finding) -> Verdict:
-    """What STS's answer says of the key; Unanswered when it says nothing."""
+    """What the answer of one partition, which knows the key id, says of the key; Unanswered when it says nothing."""
     if answer.status == 200 and (arn := _element(answer.text, "Arn")):
         said = {"account": _element(answer.text, "Account"), "arn": arn, "user": arn.rpartition("/")[2]}
         return Verdict("live", f"{answer.host} answered 200", identity(said, finding.secret))
-    code = _element(answer.text, "Code") or ""
+    code = _code(answer)
     message = (_element(answer.text, "Message") or "").lower()
-    # The same code also says that this machine's clock is wrong, which tells nothing of the key.
-    if code == "SignatureDoesNotMatch" and ("expired" in message or "not yet current" in message):
-        raise Unanswered(f"{answer.host} says that this machine's clock is wrong")
+    if code == "SignatureDoesNotMatch":
+        # The same code also says that this machine's clock is wrong; and the secret may well belong to another key id.
+        if "expired" in message or "not yet current" in message:
+            raise Unanswered(f"{answer.host} says that this machine's clock is wrong")
+        raise Unanswered(f"{answer.host} says that this secret does not belong to this key id")
     if code in LIVE:
         return Verdict("live", f"{answer.host} knows the key but lets it do nothing ({code})")
-    if code in DEAD:
-        return Verdict("dead", f"{answer.host} {DEAD[code]} ({code})")
+    if code in EXPIRED:
+        return Verdict("dead", f"{answer.host} says that the session has expired ({code})")
     named = f" {scrub(code, (), 60)}" if code else ""
     raise Unanswered(f"{answer.host} answered {answer.status}{named}, which says nothing of the key")
+
+
+def _code(answer: Answer) -> str:
+    return _element(answer.text, "Code") or ""
 
 
 def _element(text: str, name: str) -> str | None:

@@ -26,19 +26,19 @@ ACTION = {"verify": {"checker": "aws"}, "with": []}
 
 
 @pytest.mark.parametrize("session", [None, SESSION])
-@pytest.mark.parametrize("endpoint", [aws.STS, "https://sts.corp.example:8443/gate"])
+@pytest.mark.parametrize(("endpoint", "region"), [*aws.PARTITIONS, ("https://sts.corp.example:8443/gate", "us-east-1")])
 def test_the_signature_is_the_one_botocore_makes(
-    session: str | None, endpoint: str, clock: Any, monkeypatch: pytest.MonkeyPatch
+    session: str | None, endpoint: str, region: str, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from botocore import auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    call = aws.signed_call(endpoint, KEY_ID, KEY, session, clock.now)
+    call = aws.signed_call(endpoint, region, KEY_ID, KEY, session, clock.now)
     stamp = datetime.fromtimestamp(clock.now, UTC)
     monkeypatch.setattr(auth, "get_current_datetime", lambda remove_tzinfo=True: stamp.replace(tzinfo=None))
     request = AWSRequest("POST", call.url, {"Content-Type": call.headers["Content-Type"]}, call.body)
-    auth.SigV4Auth(Credentials(KEY_ID, KEY, session), "sts", aws.REGION).add_auth(request)
+    auth.SigV4Auth(Credentials(KEY_ID, KEY, session), "sts", region).add_auth(request)
     assert request.headers["X-Amz-Date"] == call.headers["X-Amz-Date"]
     assert request.headers["Authorization"] == call.headers["Authorization"]
 
@@ -74,12 +74,12 @@ def _error(code: str, message: str = "") -> str:
 @pytest.mark.parametrize(
     ("status", "text", "state", "words"),
     [
-        (403, _error("InvalidClientTokenId"), "dead", "does not know this key id"),
-        (403, _error("SignatureDoesNotMatch", "The request signature"), "dead", "does not belong to this key id"),
+        (403, _error("InvalidClientTokenId"), "dead", "no partition of AWS knows this key id"),
+        (403, _error("SignatureDoesNotMatch", "The request signature"), "unknown", "does not belong to this key id"),
         (403, _error("SignatureDoesNotMatch", "Signature expired: 2027 is now earlier"), "unknown", "clock is wrong"),
         (403, _error("SignatureDoesNotMatch", "Signature not yet current"), "unknown", "clock is wrong"),
         (400, _error("ExpiredToken"), "dead", "session has expired"),
-        (403, _error("UnrecognizedClientException"), "dead", "does not know"),
+        (403, _error("UnrecognizedClientException"), "dead", "no partition of AWS knows"),
         (403, _error("AccessDenied"), "live", "lets it do nothing"),
         (400, _error("Throttling"), "unknown", "answered 400 Throttling"),
         (200, "<html>hello</html>", "unknown", "answered 200, which says nothing"),
@@ -93,6 +93,21 @@ def test_what_sts_says(status: int, text: str, state: str, words: str, make: Mak
     finding = make(KEY, companions={"key_id": KEY_ID})
     verdict: Verdict = ask_one(finding, ACTION, VerifySettings(), ask, clock)
     assert verdict.state == state and words in verdict.reason
+
+
+def test_a_key_of_another_partition_is_not_called_dead(make: Make, clock: Any) -> None:
+    asked = []
+
+    def ask(call: Call, *, again: bool = True) -> Answer:
+        asked.append((call.host, f"/{call.host.split('.')[1]}/sts/" in call.headers["Authorization"]))
+        if call.host.endswith(".cn"):
+            arn = "arn:aws-cn:iam::123456789012:user/deploy"
+            return Answer(call.host, 200, {}, None, f"<Arn>{arn}</Arn><Account>123456789012</Account>")
+        return Answer(call.host, 403, {}, None, _error("InvalidClientTokenId"))
+
+    verdict = ask_one(make(KEY, companions={"key_id": KEY_ID}), ACTION, VerifySettings(), ask, clock)
+    assert verdict.state == "live" and verdict.identity["arn"].startswith("arn:aws-cn:")
+    assert asked[1:] == [("sts.us-gov-west-1.amazonaws.com", True), ("sts.cn-north-1.amazonaws.com.cn", True)]
 
 
 @pytest.mark.parametrize(
