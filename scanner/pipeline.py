@@ -298,6 +298,8 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
                 rotate=rule.rotate,
             )
         )
+    paired = {secret for finding in out for _, secret in finding.companions}
+    out = [f for f in out if not (ruleset.by_id[f.rule].half and f.secret in paired)]
     return sorted(out, key=lambda f: _order(f.locations[0]))
 
 

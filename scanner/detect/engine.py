@@ -108,7 +108,7 @@ class Engine:
         self._wanted = [wanted is None or r.component or wanted(r) for r in self.rules]
         self._by_id = {rule.id: number for number, rule in enumerate(self.rules)}
         # of a shape that tells by itself: what only a word near by makes an identifier may be a secret elsewhere
-        self._components = [n for n, r in enumerate(self.rules) if r.component and r.rank == RANKS["token"]]
+        self._components = [n for n, r in enumerate(self.rules) if (r.component or r.half) and r.rank == RANKS["token"]]
         self._patterns: dict[int, Any] = {}
         self._values: dict[tuple[int, bytes], str] = {}
         self._explain = explain

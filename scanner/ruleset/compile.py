@@ -76,8 +76,9 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         companions=tuple(Companion(c.rule, c.name, c.within, c.required) for c in spec.with_),
         scored=spec.scored,
         look=spec.look or "",
+        half=spec.half,
         component=spec.component,
-        tells=spec.component and _tells(spec),
+        tells=(spec.component or spec.half) and _tells(spec),
         rotate=spec.rotate,
     )
     return rule, own

@@ -77,9 +77,10 @@ class Rule:
     scored: bool = False
     """`confidence` is the highest that a match can reach: what it gets is a matter of its score."""
     look: str = ""
+    half: bool = False
     component: bool = False
     tells: bool = False
-    """A component that can be told without what wants it near by: from words before it, or from its own shape."""
+    """A component or a half that can be told without what wants it near by: from words before it, or from its own shape."""
     rotate: str | None = None
 
 

@@ -169,6 +169,8 @@ class RuleSpec(Strict):
     whose quote is the last byte and in those that follow it in the same call, or in the text of which the last byte is the first."""
     token: str | None = None
     """What examples are generated from, where `pattern` takes more than a token looks like."""
+    half: bool = False
+    """Half of a pair that is worth telling by itself, but not again where it stands as the companion of a finding."""
     component: bool = False
     """Wanted only as another rule's companion (a key's public id): never reported by itself."""
     examples: list[str] = Field(min_length=1)
