@@ -131,6 +131,10 @@ class Scanner:
             for rule, span in self.engine.gave_up:
                 found.skips.append(Skip(self._where, f"rule {rule} took too long on bytes {span[0]} to {span[1]}"))
             self.engine.gave_up.clear()
+            if self.engine.crowded:
+                crowd = f"{self.engine.crowded} more places that look like secrets were not judged: there are too many"
+                found.skips.append(Skip(self._where, crowd))
+                self.engine.crowded = 0
         found.explained, self._explained = self._explained, []
         return found
 

@@ -24,7 +24,7 @@ from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
 
 SLACK = 16
 """Bytes past the longest match that a pattern's look-ahead may need."""
-GENERIC = RANKS["generic"]
+FORMAT, GENERIC = RANKS["format"], RANKS["generic"]
 BESIDE = 48
 """Bytes before a match that its pattern's look-behind may look at."""
 DEPTH = 3
@@ -33,6 +33,8 @@ TIME_LIMIT = 1.0
 """Seconds a pattern that could be slow may take on one hit."""
 ANCHOR = 64
 """Bytes that a context word may add to its distance."""
+CROWD = 4_000
+"""So many hits of rules without a prefix are read in one file; what comes after them is told."""
 REMEMBERED = 20_000
 """Judgements of values that are kept, so that the versions of a file do not ask again."""
 REACH = 32 << 10
@@ -103,6 +105,8 @@ class Engine:
         self.rules = ruleset.rules
         self.gave_up: list[tuple[str, Span]] = []
         """Rule and place of every pattern that ran out of time."""
+        self.crowded = 0
+        """How many hits of rules without a prefix were too many to be read."""
         self._database = ruleset.loaded
         self._anchors = ruleset.anchors
         self._wanted = [wanted is None or r.component or wanted(r) for r in self.rules]
@@ -119,6 +123,8 @@ class Engine:
         hits = self.hits(chunk.data, chunk.fresh)
         if not hits or not (hits := self.sift(chunk.data, hits)):
             return []
+        if len(hits) > CROWD and chunk.origin.blob is None:
+            hits = self._thinned(hits)
         candidates = self.read(chunk.data, hits)
         if chunk.fresh is None or not candidates:
             settled = settle(self.rules, candidates)
@@ -129,6 +135,18 @@ class Engine:
         if chunk.touch is not None:
             settled = list(_touching(settled, chunk.touch))
         return [self.match(c) for c in settled]
+
+    def _thinned(self, hits: list[Hit]) -> list[Hit]:
+        """The hits without those of `format` and generic rules beyond the first `CROWD`: a table of values would take minutes."""
+        out = []
+        for hit in hits:
+            if self.rules[self._anchors[hit[1]][0]].rank >= FORMAT:
+                self.crowded += 1
+                if self.crowded > CROWD:
+                    continue
+            out.append(hit)
+        self.crowded = max(0, self.crowded - CROWD)
+        return out
 
     def settled(self, pairs: Iterable[Pair]) -> list[Match]:
         """The secrets among what was found in one chunk."""
@@ -312,7 +330,7 @@ class Engine:
                         yield found.start(), found.span(group), found.group(group), 0
                         return
                 return
-            if rule.look:  # most keys are one word, and a match begins before the hit's end: little needs to be tried
+            if rule.opens:  # most keys are one word: little needs to be tried
                 near = lead.key(data, low, end)
                 for starts in (range(near, end), range(low, near)):
                     matches = [pattern.match(data, at, high, timeout=limit) for at in starts]
@@ -320,6 +338,8 @@ class Engine:
                         for found in matches:
                             if found is not None and found.end() >= end:
                                 yield found.start(), found.span(group), found.group(group), 0
+                                if not rule.scored:  # of one in the other, the inner may be the secret
+                                    return
                         return
                 return
             for found in pattern.finditer(data, low, high, overlapped=not context, timeout=limit):

@@ -75,6 +75,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         known=tuple(spec.known),
         companions=tuple(Companion(c.rule, c.name, c.within, c.required) for c in spec.with_),
         scored=spec.scored,
+        opens=spec.anchor is not None and plan is not None,
         look=spec.look or "",
         half=spec.half,
         component=spec.component,

@@ -76,6 +76,8 @@ class Rule:
     companions: tuple[Companion, ...] = ()
     scored: bool = False
     """`confidence` is the highest that a match can reach: what it gets is a matter of its score."""
+    opens: bool = False
+    """Every match begins with the anchor, and so before a hit's end."""
     look: str = ""
     half: bool = False
     component: bool = False

@@ -81,6 +81,11 @@ IDS = re.compile(rb"(?:id|uuid|guid|ref|uid|oid|ids)\Z|_id|Id\b", re.IGNORECASE)
 VERSION = re.compile(
     rb"[v^~=<>]{0,2}\d+(?:\.(?:\d+|x|\*)){1,3}(?:[-+.](?:[a-z]+\.?\d*|\d+|snapshot|final|release|ga))*\Z", re.IGNORECASE
 )
+DATE = re.compile(
+    rb"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\Z|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?[a-z%]{0,2}\Z|0x[0-9a-f]{1,8}\Z",
+    re.IGNORECASE,
+)
+"""Dates, and numbers that a bare value may be."""
 PUBLIC_KEY = re.compile(
     rb"pub(?:lic)?[ _.-]?key|publickeytoken|public[ _-]?token|publishable|site_?key|pubkey|host_?key|known_?hosts",
     re.IGNORECASE,
@@ -190,6 +195,10 @@ def _version(p: Place) -> bool:
     return VERSION.match(p.value) is not None
 
 
+def _date(p: Place) -> bool:
+    return DATE.match(p.value) is not None and (not p.value.isdigit() or (not p.quote and p.way[-1:] == b" "))
+
+
 def _public(p: Place) -> bool:
     return (
         PUBLIC.match(p.value) is not None
@@ -240,6 +249,7 @@ QUESTIONS: tuple[tuple[str, Callable[[Place], bool]], ...] = (
     ("a path or an address", _path),
     ("a UUID used as an id", _uuid),
     ("a version", _version),
+    ("a date or a number", _date),
     ("a text for people", _text),
     ("minified code", _minified),
 )
