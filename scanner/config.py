@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scanner.detect.generic.settings import USUAL, Generic
 from scanner.model import DeadkeyError
 from scanner.revoke.settings import HOOKS, Allowance, RevokeSettings, Webhook
 from scanner.verify.credential import Source
@@ -46,6 +47,7 @@ class Config:
     verify: VerifySettings
     revoke: RevokeSettings
     allow: Allow = Allow()
+    generic: Generic = USUAL
     fingerprint_key: Callable[[], str] | None = None
     """Gives the user's own key for fingerprints, where there is one."""
     credentials: Mapping[str, Source] = field(default_factory=dict)
@@ -60,7 +62,9 @@ def load(path: str | None = None) -> Config:
     settings = _read(file) if file else None
     key = Source(FINGERPRINT_KEY, env=FINGERPRINT_KEY) if os.environ.get(FINGERPRINT_KEY) else None
     if settings is None:
-        return Config(file, VerifySettings(), RevokeSettings(journal=state_folder() / "journal.jsonl"), Allow(), key)
+        return Config(
+            file, VerifySettings(), RevokeSettings(journal=state_folder() / "journal.jsonl"), fingerprint_key=key
+        )
     return _built(settings, typing.cast(Path, file), key)
 
 
@@ -206,10 +210,17 @@ def _schema() -> type[BaseModel]:
                     raise ValueError(f"not a pattern: {e}") from None
             return values
 
+    class GenericModel(Strict):
+        enabled: bool = True
+        placeholders: tuple[Annotated[str, Field(min_length=2)], ...] = ()
+        keys: tuple[Annotated[str, Field(min_length=3, max_length=40, pattern=r"^[\w-]+$")], ...] = ()
+        lower: tuple[str, ...] = ()
+
     class File(Strict):
         verify: VerifyModel = VerifyModel()
         revoke: RevokeModel = RevokeModel()
         allow: AllowModel = AllowModel()
+        generic: GenericModel = GenericModel()
         credentials: dict[str, SourceModel] = Field(default_factory=dict)
         fingerprint_key: SourceModel | None = None
 
@@ -373,6 +384,7 @@ def _built(file: Any, path: Path, key: Source | None) -> Config:
             recheck=revoke.recheck,
         ),
         Allow(file.allow.paths, file.allow.rules, file.allow.values),
+        Generic(file.generic.enabled, file.generic.placeholders, file.generic.keys, file.generic.lower),
         key or (source("fingerprint_key", file.fingerprint_key) if file.fingerprint_key else None),
         credentials,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from scanner.allow.inline import allowed
 from scanner.allow.listed import unlisted
 from scanner.detect.engine import Engine, Explain
+from scanner.detect.generic.settings import USUAL, Generic
 from scanner.detect.locate import locate
 from scanner.model import LEVELS, Chunk, Finding, Location, Origin, Report, Secret, Sighting, Skip
 from scanner.ruleset import cache
@@ -48,13 +49,15 @@ class Options:
     min_confidence: str = "low"
     jobs: int = 0
     explain: bool = False
+    generic: Generic = USUAL
 
     def wants(self, rule: Rule) -> bool:
         def named(globs: tuple[str, ...]) -> bool:
             return any(fnmatch.fnmatchcase(rule.id, g) for g in globs)
 
         return (
-            LEVELS[rule.confidence] >= LEVELS[self.min_confidence]
+            (self.generic.enabled or not rule.scored)
+            and LEVELS[rule.confidence] >= LEVELS[self.min_confidence]
             and (not self.only or named(self.only))
             and not named(self.skip)
         )
@@ -141,7 +144,12 @@ class Scanner:
 
 def load_rules(options: Options) -> Ruleset:
     """The shipped rules and the user's. Raises DeadkeyError."""
-    return cache.get(tuple(Path(folder) for folder in options.rules))
+    more = None
+    if options.generic.keys:
+        from scanner.ruleset.keywords import rule_file
+
+        more = rule_file(options.generic.keys)
+    return cache.get(tuple(Path(folder) for folder in options.rules), more)
 
 
 def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress | None = None) -> Found:
@@ -342,11 +350,20 @@ def scan(
     if allow is not None:  # place by place, once the paths are known
         shown = unlisted(kept, allow.paths, allow.rules, allow.values)
         spared, kept = spared + len(kept) - len(shown), shown
-    if any(ruleset.by_id[s.match.rule].scored for s in kept):
-        from scanner.detect.generic.grade import graded
-
-        kept = graded(kept, ruleset, options.min_confidence, found.explained.append if options.explain else None)
+    kept = placed(kept, ruleset, options, found.explained)
     return report(kept, skips, found, ruleset, key, started, spared), found.explained
+
+
+def placed(
+    sightings: list[Sighting], ruleset: Ruleset, options: Options, explained: list[str] | None = None
+) -> list[Sighting]:
+    """The sightings with the confidence they have where they stand, those below the least wanted left out."""
+    if not any(ruleset.by_id[s.match.rule].scored for s in sightings):
+        return sightings
+    from scanner.detect.generic.grade import graded
+
+    explain = explained.append if options.explain and explained is not None else None
+    return graded(sightings, ruleset, options.generic, options.min_confidence, explain)
 
 
 def _looked(source: Source, ruleset: Ruleset, options: Options, progress: Progress | None) -> tuple[Source, Found]:

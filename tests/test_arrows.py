@@ -22,7 +22,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "verify": frozenset({"model", "ruleset"}),
     "revoke": frozenset({"model", "ruleset", "verify"}),
     "report": frozenset({"model"}),
-    "config": frozenset({"model", "verify.settings", "verify.credential", "revoke.settings"}),
+    "config": frozenset(
+        {"model", "detect.generic.settings", "verify.settings", "verify.credential", "revoke.settings"}
+    ),
     "drill": frozenset(
         {"model", "ruleset", "detect", "sources", "allow", "verify", "revoke", "report", "config", "pipeline"}
     ),
@@ -41,6 +43,7 @@ REVEALS = {
     "scanner.allow.listed",  # compares it with the values that the user allows
     "scanner.cli.follow",  # --show-secrets
     "scanner.cli.revoke",  # whether a findings file holds values or redactions
+    "scanner.detect.generic.grade",  # whether it holds one of the user's placeholders
     "scanner.drill.drill",  # which of its own tokens was found
     "scanner.pipeline",  # a rule's made-up examples
     "scanner.report.record",  # --show-secrets

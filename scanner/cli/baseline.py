@@ -61,9 +61,10 @@ def _scan(repo: str, files: bool, key: bytes) -> Report:
     from scanner.sources.git.run import open_repository
     from scanner.sources.interface import Source
 
-    options = pipeline.Options()
+    settings = load_config(None)
+    options = pipeline.Options(generic=settings.generic)
     source: Source = FilesSource((repo,)) if files else PackedSource.open(open_repository(repo))
-    report, _ = pipeline.scan(source, pipeline.load_rules(options), options, key, None, load_config(None).allow)
+    report, _ = pipeline.scan(source, pipeline.load_rules(options), options, key, None, settings.allow)
     for skip in report.skipped:
         click.echo(inert(f"deadkey: not scanned: {skip.path}: {skip.reason}"), err=True)
     return report

@@ -102,10 +102,10 @@ def scanned(source: Source, shared: Common) -> Report:
     """The report on `source` without what the baseline knows, acted upon as asked."""
     from scanner import pipeline
 
-    options = shared.options()
+    settings = load_config(shared.config)
+    options = replace(shared.options(), generic=settings.generic)
     ruleset = pipeline.load_rules(options)
     check_names(shared, ruleset)
-    settings = load_config(shared.config)
     key, known = fingerprints(shared, settings)
     with progress(shared) as tell:
         report, explained = pipeline.scan(source, ruleset, options, key, tell, settings.allow)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
@@ -24,10 +25,10 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
 
     if shared.format == "sarif":
         raise click.UsageError("--follow writes table, json or jsonl lines; sarif is one document")
-    options = shared.options()
+    settings = load_config(shared.config)
+    options = replace(shared.options(), generic=settings.generic)
     ruleset = pipeline.load_rules(options)
     check_names(shared, ruleset)
-    settings = load_config(shared.config)
     allow = settings.allow
     key, known = fingerprints(shared, settings)
     scanner = pipeline.Scanner(ruleset, options)
@@ -40,7 +41,7 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
                 found = scanner.read([piece])
                 skips += found.skips
                 kept = [s for s in found.sightings if s.allowed is None and s.match.secret not in seen]
-                kept = unlisted(kept, allow.paths, allow.rules, allow.values)
+                kept = pipeline.placed(unlisted(kept, allow.paths, allow.rules, allow.values), ruleset, options)
                 seen.update(s.match.secret for s in kept)
                 fresh = tuple(f for f in pipeline.findings(kept, ruleset, key) if f.fingerprint not in known)
                 for skip in found.skips:

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,9 @@ def read_files(folders: tuple[Path, ...]) -> dict[str, bytes]:
     return files
 
 
-def get(folders: tuple[Path, ...] = ()) -> Ruleset:
-    """The shipped rules and those of `folders`, compiled. Raises DeadkeyError with every fault of the rule files."""
-    files = read_files((shipped(), *folders))
+def get(folders: tuple[Path, ...] = (), more: Mapping[str, bytes] | None = None) -> Ruleset:
+    """The shipped rules, those of `folders` and of `more`, files by name, compiled. Raises DeadkeyError with every fault."""
+    files = {**read_files((shipped(), *folders)), **(more or {})}
     digest = digest_of(files)
     try:
         stem = cache_folder() / f"rules-{digest}"

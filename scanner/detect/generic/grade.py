@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from scanner.detect.generic import profile, score
+from scanner.detect.generic.settings import Generic
 from scanner.model import LEVELS, Confidence, Sighting
 from scanner.ruleset.ruleset import Ruleset
 
@@ -13,10 +14,15 @@ BELOW: dict[Confidence, Confidence] = {"high": "medium", "medium": "low", "low":
 
 
 def graded(
-    sightings: Sequence[Sighting], ruleset: Ruleset, least: str, explain: Callable[[str], None] | None = None
+    sightings: Sequence[Sighting],
+    ruleset: Ruleset,
+    settings: Generic,
+    least: str,
+    explain: Callable[[str], None] | None = None,
 ) -> list[Sighting]:
     """The sightings with the confidence they have where they stand, without those below `least` and those that their file's
     name speaks against. What has a format stays as it is."""
+    placeholders = [word.lower().encode() for word in settings.placeholders]
     out = []
     for sighting in sightings:
         rule = ruleset.by_id[sighting.match.rule]
@@ -25,10 +31,11 @@ def graded(
             continue
         path = sighting.location.path or ""
         level = min(score.confidence(sighting.match.score), rule.confidence, key=LEVELS.__getitem__)
-        lower = profile.lowered(path)
+        lower = profile.lowered(path, settings.lower)
         if lower:
             level = BELOW[level]
-        reason = profile.refused(path)
+        value = sighting.match.secret.reveal().lower() if placeholders else b""
+        reason = "a placeholder of yours" if any(word in value for word in placeholders) else profile.refused(path)
         if not reason and LEVELS[level] < LEVELS[least]:
             reason = f"confidence {level} is below {least}"
         if explain is not None:

@@ -20,7 +20,8 @@ VECTORS = re.compile(
     re.IGNORECASE,
 )
 TRANSLATION = re.compile(
-    r"(?:^|/)(?:locales?|i18n|l10n|lang(?:uage)?s?|translations?|intl|messages)(?:/|[-_.][\w-]+\.\w+$)|\.(?:po|pot|xlf|xliff|arb|resx|strings|ftl)$",
+    r"(?:^|/)(?:locales?|i18n|l10n|lang(?:uage)?s?|translations?|intl|messages)(?:/(?:[^/]+/)*[^/]+|[-_.][\w-]+)"
+    r"\.(?:json5?|ya?ml|properties|php|[jt]sx?|xml|ini|txt|csv|toml|rb)$|\.(?:po|pot|xlf|xliff|arb|resx|strings|ftl)$",
     re.IGNORECASE,
 )
 MINIFIED = re.compile(

@@ -82,7 +82,8 @@ VERSION = re.compile(
     rb"[v^~=<>]{0,2}\d+(?:\.(?:\d+|x|\*)){1,3}(?:[-+.](?:[a-z]+\.?\d*|\d+|snapshot|final|release|ga))*\Z", re.IGNORECASE
 )
 DATE = re.compile(
-    rb"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\Z|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?[a-z%]{0,2}\Z|0x[0-9a-f]{1,8}\Z",
+    rb"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\Z"
+    rb"|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?[a-z%]{0,2}\Z|0x[0-9a-f]{1,8}\Z",
     re.IGNORECASE,
 )
 """Dates, and numbers that a bare value may be."""
