@@ -20,11 +20,14 @@ from typing import Any
 
 import hyperscan
 
+from scanner.detect.engine import Engine
+from scanner.model import Chunk, Origin
 from scanner.ruleset import cache
 from scanner.ruleset.compile import build, compile_rules
 from scanner.ruleset.load import load
 from scanner.ruleset.ruleset import Anchor
 
+PIECE = 16 << 10
 LIMIT = 1 << 20
 """Bytes of one file that are read."""
 
@@ -68,6 +71,12 @@ def anchoring(anchors: Iterable[Anchor], text: bytes) -> tuple[float, int]:
     return seconds(lambda: database.scan(text, count), rounds), hits // (rounds + 1)
 
 
+def reading(engine: Engine, text: bytes) -> float:
+    """Seconds to scan `text` in pieces of a file's size."""
+    chunks = [Chunk(text[at : at + PIECE], Origin("bench")) for at in range(0, len(text), PIECE)]
+    return seconds(lambda: [engine.scan(chunk) for chunk in chunks])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tree", nargs="+", type=Path)
@@ -84,6 +93,16 @@ def main() -> None:
     print(
         f"anchors            {speed:8.0f} MB/s over {len(text) / 1e6:.0f} MB, {len(anchors)} expressions, {hits} hits"
     )
+    whole, without = (
+        reading(Engine(cache.get()), text),
+        reading(Engine(cache.get(), lambda rule: not rule.scored), text),
+    )
+    plain = [a for a in anchors if not rules[a.rule].scored]
+    alone = anchoring(plain, text)[0]
+    print(
+        f"no format          anchors at {alone / base:.0%} of the speed without; scanning {len(text) / whole / 1e6:.0f} MB/s, "
+    )
+    print(f"                   {len(text) / without / 1e6:.0f} MB/s when nothing without a format is judged")
     by_rule: dict[int, list[Anchor]] = defaultdict(list)
     for anchor in anchors:
         by_rule[anchor.rule].append(anchor)
