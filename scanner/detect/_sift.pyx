@@ -3,7 +3,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.string cimport memcmp
+from libc.string cimport memcmp, strchr
 
 
 cdef enum:
@@ -152,6 +152,8 @@ cdef enum:
     FEWEST = 3
     WEAK = 8
     MOST = 200
+    PLAIN = 6
+    KEYED = 100
     BARE = 74
     QUOTED = 60
     NUMBERED = 60
@@ -219,7 +221,10 @@ cdef bint _assignment(const unsigned char *text, Py_ssize_t size, Py_ssize_t end
         while at < stop and text[at] == 92:
             at += 1
         if at < stop and KINDS[text[at]] & IS_QUOTE:
-            return _quoted(text, &at, stop, fewest, surprises)
+            start = at
+            if _quoted(text, &at, stop, fewest, surprises):
+                return True
+            return fewest == FEWEST and start == end and at < stop and _plain(text, size, end, start + 1, at)
         at = start
         if _begins(text, at, stop, "$(", 2):
             at += 2
@@ -273,7 +278,41 @@ cdef bint _assignment(const unsigned char *text, Py_ssize_t size, Py_ssize_t end
                 return False
             break
         at += 1
-    return _value(text, start, at, BARE, fewest, surprises)
+    if _value(text, start, at, BARE, fewest, surprises):
+        return True
+    return fewest == FEWEST and start == end and _plain(text, size, end, start, at)
+
+
+cdef bint _plain(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, Py_ssize_t start, Py_ssize_t stop) noexcept:
+    cdef Py_ssize_t at, low, i
+    cdef bint lower = False, upper = False, other = False
+    cdef unsigned char c
+    if text[end - 1] != 61 or stop - start < PLAIN or stop - start > MOST:
+        return False
+    if stop < size and not (text[stop] == 10 or text[stop] == 13 or KINDS[text[stop]] & IS_QUOTE):
+        return False
+    if stop + 1 < size and KINDS[text[stop]] & IS_QUOTE and text[stop + 1] != 10 and text[stop + 1] != 13:
+        return False
+    at, low = end - 2, end - KEYED if end - KEYED > -1 else -1
+    while at > low and (KINDS[text[at]] & IS_WORD or text[at] == 46 or text[at] == 45):
+        at -= 1
+    if at > low and text[at] == 32:
+        at -= 1
+        while at > low and 97 <= (text[at] | 32) <= 122:
+            at -= 1
+    if at >= 0 and text[at] != 10:
+        return False
+    for i in range(start, stop):
+        c = text[i]
+        if 97 <= c <= 122:
+            lower = True
+        elif 65 <= c <= 90:
+            upper = True
+        elif 48 <= c <= 57 or (c != 0 and strchr("!@#$%^&*+?~", c) != NULL):
+            other = True
+        elif c != 0 and strchr("/<>(){}[]\\ ", c) != NULL:
+            return False
+    return lower + upper + other > 1
 
 
 cdef bint _strings(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const unsigned char *surprises) noexcept:

@@ -36,6 +36,8 @@ def graded(
             level = BELOW[level]
         value = sighting.match.secret.reveal().lower() if placeholders else b""
         reason = "a placeholder of yours" if any(word in value for word in placeholders) else profile.refused(path)
+        if not reason and sighting.match.score < score.model().levels[0] and not profile.settings(path):
+            reason = f"score {sighting.match.score:.2f}, and the file is not one of settings"
         if not reason and LEVELS[level] < LEVELS[least]:
             reason = f"confidence {level} is below {least}"
         if explain is not None:

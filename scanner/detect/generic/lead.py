@@ -23,6 +23,12 @@ BARE, QUOTED, NUMBERED = 74, 60, 60
 STRING, FOUR = 60, 4
 """Bytes from one string of a call to the next, and how many are looked at."""
 
+PLAIN = 6
+"""Bytes below which a password made of words is none."""
+
+KEYED = 100
+"""Bytes before a separator within which the line of a setting begins."""
+
 WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 ENDS = (b"key", b"eys", b"ken", b"ens", b"uth", b"ion", b"_id", b"ame", b"ype")
 """What the many keys end with that name no secret by themselves."""
@@ -59,7 +65,8 @@ def assignment(data: bytes, end: int) -> bool:
         while at < stop and data[at] == 92:
             at += 1
         if at < stop and data[at] in QUOTES:
-            return _quoted(data, at, stop, fewest)[0]
+            good, last = _quoted(data, at, stop, fewest)
+            return good or (fewest == FEWEST and at == end and last < stop and plain(data, end, at + 1, last))
         at = start
         if data.startswith(b"$(", at, stop):
             at += 2
@@ -106,7 +113,38 @@ def assignment(data: bytes, end: int) -> bool:
                 return False
             break
         at += 1
-    return _value(data, start, at, BARE, fewest)
+    if _value(data, start, at, BARE, fewest):
+        return True
+    return fewest == FEWEST and start == end and plain(data, end, start, at)
+
+
+def plain(data: bytes, end: int, start: int, stop: int) -> bool:
+    """Whether the line is `KEY=VALUE` alone, as settings are written, with the separator's end at `end`, and the value, which
+    begins at `start` and ends at `stop`, may be a password made of words: letters of both cases, or also digits or signs."""
+    if data[end - 1] != 61 or not PLAIN <= stop - start <= MOST or (stop < len(data) and data[stop] not in b"\r\n\"'`"):
+        return False
+    if stop < len(data) and data[stop] in QUOTES and stop + 1 < len(data) and data[stop + 1] not in b"\r\n":
+        return False
+    at, low = end - 2, max(-1, end - KEYED)
+    while at > low and (data[at] in WORD or data[at] in b".-"):
+        at -= 1
+    if at > low and data[at] == 32:
+        at -= 1
+        while at > low and 97 <= data[at] | 32 <= 122:
+            at -= 1
+    if at >= 0 and data[at] != 10:
+        return False
+    lower = upper = other = False
+    for c in data[start:stop]:
+        if 97 <= c <= 122:
+            lower = True
+        elif 65 <= c <= 90:
+            upper = True
+        elif 48 <= c <= 57 or c in b"!@#$%^&*+?~":
+            other = True
+        elif c in b"/<>(){}[]\\ ":
+            return False
+    return lower + upper + other > 1
 
 
 def key(data: bytes, low: int, end: int) -> int:

@@ -36,6 +36,18 @@ LOWERED = re.compile(
 )
 
 
+SETTINGS = re.compile(
+    r"(?:^|/)(?:\.?env(?:rc)?(?:\.[\w-]+)*|[\w.-]+\.(?:env|properties|ini|cfg|conf|cnf|toml|tfvars)|(?:Docker|Container)file[\w.-]*)$",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(20_000)
+def settings(path: str) -> bool:
+    """Whether the file holds settings, so that a password made of words may be a real one: no test, example or document."""
+    return SETTINGS.search(path) is not None and LOWERED.search(path) is None
+
+
 @lru_cache(20_000)
 def refused(path: str) -> str:
     """Why nothing without a format is a secret in a file of that name; "" for most."""

@@ -89,3 +89,29 @@ def test_a_files_name_may_speak_against_it(tmp_path: Path, path: str, reason: st
 def test_tests_and_documents_are_told_by_their_path(path: str) -> None:
     assert lowered(path)
     assert not lowered("src/main/config.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", [".env", "prod.env", ".env.production", "Dockerfile", "application.properties", "db.conf"]
+)
+@pytest.mark.parametrize(
+    "line", ["DB_PASSWORD=Welcome1\n", 'export APP_SECRET="SuperPlum2024!"\n', "keystore.password=welcome123\n"]
+)
+def test_a_password_made_of_words_counts_where_settings_are(tmp_path: Path, name: str, line: str) -> None:
+    put(tmp_path, name, line)
+    assert [f.confidence for f in found(tmp_path, Options(jobs=1))] in (["low"], ["medium"])
+
+
+@pytest.mark.parametrize("name", ["tests/.env", ".env.example", "main.py", "README.md", "docs/app.conf"])
+def test_and_not_elsewhere(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name, "DB_PASSWORD=Welcome1\n")
+    assert found(tmp_path, Options(jobs=1)) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["changeme", "password", "${PASSWORD}", "your_password", "<password>", "secret", "/run/secrets/db", "db_password"],
+)
+def test_what_is_none_is_none_there_either(tmp_path: Path, value: str) -> None:
+    put(tmp_path, ".env", f"DB_PASSWORD={value}\n")
+    assert found(tmp_path, Options(jobs=1)) == []
