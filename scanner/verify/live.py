@@ -108,12 +108,18 @@ def ask_one(finding: Finding, action: Action, settings: VerifySettings, ask: Ask
 
 
 def _unreadable(answer: Answer, spec: Mapping[str, Any]) -> bool:
-    """True for a success that is not the JSON in which its rule looks for the identity: somebody else's page, say.
+    """True for a success that is somebody else's page: one that is not the JSON in which its rule looks for the identity, or
+    a page of HTML where the rule reads nothing but the status. A captive portal answers like that, and a proxy.
 
     What was cut because it is long cannot be parsed either, and is the answer all the same.
     """
+    if not 200 <= answer.status < 300:
+        return False
     reads = any(re.search(r"\bbody\b", expression) for expression in (spec.get("identity") or {}).values())
-    return reads and 200 <= answer.status < 300 and answer.body is None and not answer.cut
+    if reads and answer.body is None and not answer.cut:
+        return True
+    page = answer.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
+    return page and not any(condition.get("match") for condition in spec.get("live") or ())
 
 
 def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Asker, clock: Clock) -> Verdict:
@@ -130,7 +136,7 @@ def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Aske
     said = f"{result.answer.host} answered {result.answer.status}"
     if result.held == ("live",):
         if _unreadable(result.answer, spec):
-            return Verdict("unknown", f"{said}, but without the JSON that its rule reads")
+            return Verdict("unknown", f"{said}, but not with what its rule reads")
         return Verdict("live", said, identity(result.identity, finding.secret))
     if result.held == ("dead",):
         return Verdict("dead", said)

@@ -468,6 +468,9 @@ def verify_cases(part: Spec) -> list[Case]:
             for name, reply in _garbled(yes).items()
             if reads_body(part) or not holds(part["live"], reply)
         ]
+    if not any(condition.get("match") for condition in part["live"]):
+        page = Reply(yes.status, {"Content-Type": "text/html; charset=utf-8"}, b"<!doctype html><title>Welcome</title>")
+        cases.append(Case("somebody else's page", (*first, (page,)), "unknown"))
     for name, script in others:
         cases.append(Case(f"{name}, live", (*script, (yes,)), "live", 7))
         cases += [Case(f"{name}, dead", (*script, (no,)), "dead", 7)] if dead else []

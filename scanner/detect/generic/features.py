@@ -23,13 +23,16 @@ TESTISH = re.compile(
     rb"test|example|sample|demo|dummy|fake|mock|foo|bar|baz|qux|invalid|wrong|bad|random|some|your|my|new|old|any|temp|xxx|abc|123|"
     rb"hello|world|string|value|here|change|insert|replace|todo|none|null|undefined|default"
 )
-SHOWN = re.compile(
-    rb"assert|expect|should|test|raise|throw|fail|error|warn|log|print|echo|message|describe|\bit\b", re.IGNORECASE
+SHOWN = frozenset(
+    b"assert assertion expect expected should test tests testing raise raises throw throws fail failed error errors errorf warn"
+    b" warning log logger print printf println echo message describe it".split()
 )
-DEFINED = re.compile(
-    rb"\b(?:def|func|function|fn|class|interface|struct|type|enum|import|require|return|if|for|while|case)\b"
+DEFINED = frozenset(
+    b"def func function fn class interface struct type enum import require return if for while case".split()
 )
-USER = re.compile(rb"user|login|email|account|host|server|name", re.IGNORECASE)
+USER = frozenset(
+    b"user users username usr login email mail account host hostname server name uid url uri db database".split()
+)
 AFTER = re.compile(rb"[\"'`\\]{0,4}\s*[,;)\]}>]*\s*(?:\\n)?(?:#.*|//.*)?\Z")
 
 FORMS = (
@@ -189,9 +192,10 @@ def _numbers(place: Place) -> Iterator[tuple[str, float]]:
     yield "comment", bool(COMMENT.match(before) or (not before.strip() and key[:1] == b"#"))
     yield "before", min(len(before), 160)
     yield "indent", min(len(before) - len(before.lstrip()), 40) if not before.strip() else -1
-    yield "shown", bool(SHOWN.search(before))
-    yield "defined", bool(DEFINED.search(before))
-    yield "user", bool(USER.search(before[-60:]))
+    said = [word.lower() for word in PARTS.findall(before)]
+    yield "shown", not SHOWN.isdisjoint(said)
+    yield "defined", not DEFINED.isdisjoint(said)
+    yield "user", not USER.isdisjoint(said[-8:])
     yield "quotes-before", before.count(b'"') + before.count(b"'")
     yield "calls-before", before.count(b"(")
     yield "dollar", before[-1:] == b"$" or key[:1] == b"$"
@@ -199,7 +203,7 @@ def _numbers(place: Place) -> Iterator[tuple[str, float]]:
     yield "ends", bool(AFTER.match(behind))
     yield "behind", min(len(behind), 80)
     yield "next", b"\"'`,;)}]>&: <".find(behind[len(place.quote) :][:1]) + 1 if behind[len(place.quote) :] else 0
-    yield "user-behind", bool(USER.search(behind))
+    yield "user-behind", not USER.isdisjoint(word.lower() for word in PARTS.findall(behind))
 
 
 def features(place: Place) -> list[float]:

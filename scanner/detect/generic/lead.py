@@ -150,6 +150,8 @@ def plain(data: bytes, end: int, start: int, stop: int) -> bool:
 def key(data: bytes, low: int, end: int) -> int:
     """Where the last word before the separator that ends at `end` begins, `low` at the earliest."""
     head = data[low:end].rstrip(BETWEEN)
+    if head.endswith(b"("):
+        head = head[:-1].rstrip(b" ")
     return low + max(map(head.rfind, BEFORE_KEY)) + 1
 
 

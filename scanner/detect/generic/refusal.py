@@ -137,6 +137,8 @@ PROSE = re.compile(rb"[A-Za-z'\",.]+(?: [A-Za-z'\",.()/-]+){2,}[.!?:]?\Z")
 MINIFIED = re.compile(rb"[,;{}()=!&|?:]")
 LONG_LINE = 140
 """Bytes before a match at which a line may be minified code."""
+RESULT = re.compile(rb"X?PASS(?:ED)?\Z")
+STATEMENT = re.compile(rb"\b(?:create|alter|grant|user|role|set)\b", re.IGNORECASE)
 KEYWORD_ONLY = re.compile(
     rb"\W*(?:pass(?:word|wd|phrase|code)?|pwd|user(?:name)?|secret|token|api[_-]?key|key|login|email|auth|"
     rb"bearer|basic|credentials?)\W*\Z",
@@ -231,6 +233,16 @@ def _text(p: Place) -> bool:
     return SCREEN.search(p.key) is not None and value.isalpha() and value[:1].isupper() and not value.isupper()
 
 
+def _result(p: Place) -> bool:
+    """`PASS: name`, as test harnesses write."""
+    return RESULT.match(p.key) is not None and not p.quote and p.way.startswith(b":") and not p.before.strip()
+
+
+def _prose(p: Place) -> bool:
+    """`identified by` somebody."""
+    return p.form == "sql-password" and not p.quote and STATEMENT.search(p.before) is None
+
+
 def _minified(p: Place) -> bool:
     line = p.before
     return len(line) >= LONG_LINE and line.count(b" ") * 12 < len(line) and len(MINIFIED.findall(line)) * 6 > len(line)
@@ -251,7 +263,8 @@ QUESTIONS: tuple[tuple[str, Callable[[Place], bool]], ...] = (
     ("a UUID used as an id", _uuid),
     ("a version", _version),
     ("a date or a number", _date),
-    ("a text for people", _text),
+    ("a test's result", _result),
+    ("a text for people", lambda place: _text(place) or _prose(place)),
     ("minified code", _minified),
 )
 REASONS = tuple(reason for reason, _ in QUESTIONS)

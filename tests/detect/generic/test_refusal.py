@@ -69,6 +69,8 @@ def explained(ruleset: Ruleset, text: str) -> list[tuple[bytes, str]]:
         (f'password = "ENC[AES256_GCM,data:{SECRET},type:str]"\n', "an encrypted value"),
         ('password = "vault:v1:8SDd3WHDOjf7mq69CyCqYjBXAiQQAVZRkFM13ok481zoCmHnSeDX9vyf7w=="\n', "an encrypted value"),
         ("password: $ANSIBLE_VAULT;1.1;AES256\n", "an encrypted value"),
+        ("PASS: ld-x86-64/pr19609-7d\n", "a test's result"),
+        ("the station identified by Zq7xKw2v is kept\n", "a text for people"),
         ('secret = "a1"\n', "too short"),
     ],
 )
