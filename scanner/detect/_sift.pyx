@@ -148,7 +148,7 @@ cdef enum:
     ASSIGNMENT = 1
     STRINGS = 2
     ELEMENT = 3
-    FAR = 1100
+    FAR = 500
     FEWEST = 3
     WEAK = 8
     MOST = 200
@@ -340,6 +340,8 @@ cdef bint _element(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, c
     cdef Py_ssize_t at = end - 1
     while at < stop and text[at] != 60 and text[at] != 10:
         at += 1
+    if not _begins(text, at, stop, "</", 2):
+        return False
     return _value(text, end - 1, at, QUOTED, FEWEST, surprises)
 
 

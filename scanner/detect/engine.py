@@ -114,6 +114,7 @@ class Engine:
         # of a shape that tells by itself: what only a word near by makes an identifier may be a secret elsewhere
         self._components = [n for n, r in enumerate(self.rules) if (r.component or r.half) and r.rank == RANKS["token"]]
         self._patterns: dict[int, Any] = {}
+        self._openings: dict[int, re.Pattern[bytes]] = {}
         self._values: dict[tuple[int, bytes], str] = {}
         self._explain = explain
         self._patient = patient
@@ -332,8 +333,10 @@ class Engine:
                 return
             if rule.opens:  # most keys are one word: little needs to be tried
                 near = lead.key(data, low, end)
-                for starts in (range(near, end), range(low, near)):
-                    matches = [pattern.match(data, at, high, timeout=limit) for at in starts]
+                for first, last in ((near, end), (low, near)):
+                    matches = [
+                        pattern.match(data, at, high, timeout=limit) for at in self._opened(number, data, first, last)
+                    ]
                     if any(matches):
                         for found in matches:
                             if found is not None and found.end() >= end:
@@ -355,6 +358,18 @@ class Engine:
                     return
         except TimeoutError:
             self.gave_up.append((rule.id, (low, high)))
+
+    def _opened(self, number: int, data: bytes, low: int, high: int) -> Iterable[int]:
+        """Where a match of the rule may begin between `low` and `high`."""
+        rule = self.rules[number]
+        if not rule.openings:
+            return range(low, high)
+        opening = self._openings.get(number)
+        if opening is None:
+            words = b"|".join(re.escape(bytes.fromhex(x)) for x in rule.openings)
+            opening = self._openings[number] = re.compile(words, re.IGNORECASE)
+        longest = max(map(len, rule.openings)) // 2
+        return [found.start() for found in opening.finditer(data, low, high + longest) if found.start() < high]
 
     def _judge(self, number: int, data: bytes, begin: int, span: Span, value: bytes) -> Candidate | None:
         rule = self.rules[number]

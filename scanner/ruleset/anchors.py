@@ -88,27 +88,51 @@ def explicit(pattern: str, anchor: str) -> Plan:
     low, high = map(int, tree.getwidth())
     if not 0 < low <= high <= 250:
         raise ValueError("the anchor may match nothing, or more than 250 bytes")
-    literals = tuple(sorted({x for x in _openings(list(tree)) if len(x) > 3}))
+    literals = tuple(sorted({x for x in _openings(list(tree)) if x is not None and len(x) > 3}))
     caseless = bool(tree.state.flags & sre.SRE_FLAG_IGNORECASE)
     return Plan((anchor.removeprefix("(?i)"),), literals, high, width(pattern) - low, caseless)
 
 
-def _openings(items: list[Any]) -> Iterator[bytes]:
-    """The literals that what is matched begins with; nothing where it begins with something else."""
+def openings(pattern: str) -> tuple[bytes, ...]:
+    """Literals, in any case, of which every match of `pattern` begins with one; () where some begin with anything else."""
+    found = set(_openings(list(parser.parse(pattern.encode()))))
+    return () if None in found or b"" in found else tuple(sorted(x for x in found if x))
+
+
+def _openings(items: list[Any]) -> Iterator[bytes | None]:
+    """The literals that what is matched begins with; an empty one for nothing at all, None for anything else."""
     head = b""
-    for op, value in items:
+    for number, (op, value) in enumerate(items):
+        letters: set[str] = {chr(v).lower() for o, v in value if o is sre.LITERAL} if op is sre.IN else set()
         if op is sre.LITERAL:
             head += bytes([value])
             continue
-        if op is sre.SUBPATTERN and not head:
-            yield from _openings(list(value[3]))
-        elif op is sre.BRANCH:
-            for branch in value[1]:
-                yield from (head + rest for rest in _openings(list(branch)))
+        if op is sre.IN and len(letters) == 1 and len(value) <= 2:  # a letter in either case
+            head += letters.pop().encode("latin-1")
+            continue
+        if _zero_width((op, value)) and not head:
+            continue
+        if head:
+            yield head
             return
-        break
-    if head:
-        yield head
+        inner: list[list[Any]] = []
+        if op is sre.SUBPATTERN:
+            inner = [list(value[3])]
+        elif op is sre.BRANCH:
+            inner = [list(branch) for branch in value[1]]
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+            inner = [list(value[2])] + ([[]] if value[0] == 0 else [])
+        if not inner:
+            yield None
+            return
+        for part in inner:
+            for opening in _openings(part):
+                if opening == b"":
+                    yield from _openings(items[number + 1 :])
+                else:
+                    yield opening
+        return
+    yield head
 
 
 def width(pattern: str) -> int:

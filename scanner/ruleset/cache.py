@@ -21,7 +21,7 @@ import hyperscan
 from scanner.model import DeadkeyError
 from scanner.ruleset.ruleset import Companion, Rule, Ruleset
 
-COMPILER = 13
+COMPILER = 15
 """Raise when what is compiled from the same rules changes."""
 MAGIC = b"deadkey-rules-1\n"
 KEEP = 6
@@ -163,6 +163,7 @@ def _rule(values: list[Any]) -> Rule:
     kept = dict(zip(_FIELDS, values, strict=True))
     kept["context"] = tuple(kept["context"])
     kept["starts"] = tuple(kept["starts"])
+    kept["openings"] = tuple(kept["openings"])
     kept["known"] = tuple(kept["known"])
     kept["companions"] = tuple(Companion(*c) for c in kept["companions"])
     return Rule(**kept)

@@ -76,6 +76,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         companions=tuple(Companion(c.rule, c.name, c.within, c.required) for c in spec.with_),
         scored=spec.scored,
         opens=spec.anchor is not None and plan is not None,
+        openings=tuple(x.hex() for x in anchoring.openings(spec.pattern)) if spec.anchor else (),
         look=spec.look or "",
         half=spec.half,
         component=spec.component,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 NAME = "generic-own-keys.yaml"
 ANCHOR = r"""(?i)(?:%s)[\w.$-]{0,24}["'`\\\])]{0,3}[ \t]{0,12}[=:]"""
 VALUE = (
-    r"""[=>]?[ \t]{0,12}(?P<quote>["'`])?(?P<secret>(?(quote)(?!(?P=quote))[^\r\n]{1,1000}?(?=(?P=quote))|"""
+    r"""[=>]?[ \t]{0,12}(?P<quote>["'`])?(?P<secret>(?(quote)(?!(?P=quote))[^\r\n]{1,400}?(?=(?P=quote))|"""
     r"""[^\s"'`,&<>;][^\s"`,&<>;]{1,198}[^\s"'`,;:&<>(){}\[\]\\]))"""
 )
 

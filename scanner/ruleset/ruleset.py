@@ -78,6 +78,8 @@ class Rule:
     """`confidence` is the highest that a match can reach: what it gets is a matter of its score."""
     opens: bool = False
     """Every match begins with the anchor, and so before a hit's end."""
+    openings: tuple[str, ...] = ()
+    """Then also with one of these literals (hexadecimal, case ignored), where any are given."""
     look: str = ""
     half: bool = False
     component: bool = False

@@ -12,7 +12,7 @@ from scanner.detect.generic.words import UNIT, table
 ASSIGNMENT, STRINGS, ELEMENT = 1, 2, 3
 """Where an anchor ends: with an assignment's separator; with a quote, where others may follow; in an element's text."""
 LOOKS = {"": 0, "assignment": ASSIGNMENT, "strings": STRINGS, "element": ELEMENT}
-FAR = 1100
+FAR = 500
 """Bytes behind an anchor that are looked at."""
 FEWEST, WEAK = 3, 8
 """Bytes below which nothing is a secret: in general, and under a key like `key`."""
@@ -181,7 +181,7 @@ def element(data: bytes, end: int) -> bool:
     at = start
     while at < stop and data[at] not in b"<\n":
         at += 1
-    return _value(data, start, at, QUOTED, FEWEST)
+    return data.startswith(b"</", at, stop) and _value(data, start, at, QUOTED, FEWEST)
 
 
 def _letters(data: bytes, start: int, end: int) -> bool:
