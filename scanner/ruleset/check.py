@@ -21,6 +21,8 @@ Seal = Callable[[str], Callable[[bytes], bytes]]
 
 LONG = 6000
 """Letters in a run that should match nothing."""
+MANY = 60_000
+"""Bytes of what almost matches, again and again."""
 FEWEST = 4
 """Examples and their settings that a rule must show; rejects come on top."""
 Variables = Callable[[str], set[str]]
@@ -107,7 +109,7 @@ def examples(rule: RuleSpec, bench: Bench) -> Iterator[Example]:
 
 def hostile(token: bytes) -> Iterator[bytes]:
     """Texts that a pattern for `token` could be slow on: what almost matches, again and again, and long runs of its letters."""
-    yield token[:-1] * 100
+    yield token[:-1] * max(3, min(100, MANY // len(token)))
     for at in (len(token) // 3, len(token) // 2, len(token) - 1):
         yield token[:at] + token[at : at + 1] * LONG
     for letter in sorted(set(token[-1:] + token[len(token) // 2 :][:2])):
