@@ -33,7 +33,7 @@ TIME_LIMIT = 1.0
 """Seconds a pattern that could be slow may take on one hit."""
 ANCHOR = 64
 """Bytes that a context word may add to its distance."""
-CROWD = 4_000
+CROWD = 3_000
 """So many hits of rules without a prefix are read in one file; what comes after them is told."""
 REMEMBERED = 20_000
 """Judgements of values that are kept, so that the versions of a file do not ask again."""
