@@ -300,7 +300,9 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
                 provider=rule.provider,
                 name=rule.name,
                 severity=rule.severity,
-                confidence=max((s.confidence or rule.confidence for s in group), key=LEVELS.__getitem__),
+                confidence=max(
+                    (s.confidence or rule.confidence for s in group if s.match.rule == rule.id), key=LEVELS.__getitem__
+                ),
                 secret=secret,
                 fingerprint=secret.fingerprint(key),
                 locations=tuple(places),
@@ -374,7 +376,8 @@ def _looked(source: Source, ruleset: Ruleset, options: Options, progress: Progre
     first = Found()
 
     def survey(new: Source, *, every: bool = False) -> tuple[list[Sighting], list[Skip]]:
-        unlimited = replace(options, only=(), skip=(), min_confidence="low", explain=False)
+        generic = replace(options.generic, enabled=True)
+        unlimited = replace(options, only=(), skip=(), min_confidence="low", explain=False, generic=generic)
         part = read(new, ruleset, unlimited if every else options, progress)
         first.add(part)
         return part.sightings, part.skips

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -196,3 +196,10 @@ def test_an_interrupted_scan_gives_what_it_has(ruleset: Ruleset) -> None:
     assert [f.secret.reveal() for f in done.findings] == [TOKEN]
     assert done.skipped[-1].reason == "interrupted after 40 of 80 bytes"
     assert done.exit_status == 3
+
+
+def test_the_confidence_is_that_of_the_rule_that_is_told(ruleset: Ruleset) -> None:
+    """A secret that a generic rule is sure of elsewhere is no surer as what its own rule calls it."""
+    own, generic = sighting("jwt", "a"), replace(sighting("generic-secret", "z"), confidence="high")
+    (finding,) = findings([own, generic], ruleset, KEY)
+    assert (finding.rule, finding.confidence) == ("jwt", ruleset.by_id["jwt"].confidence)

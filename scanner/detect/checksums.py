@@ -12,6 +12,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
+from scanner.detect.common import DEFAULTS
+
 BASE36 = b"0123456789abcdefghijklmnopqrstuvwxyz"
 BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -116,12 +118,6 @@ def _polar_seal(token: bytes) -> bytes:
     return token[:-6] + _polar_tail(token)
 
 
-_COMMON = frozenset(
-    b"password passwd pass pwd secret token changeme letmein admin root user username test testing guest demo example foo bar string"
-    b" pass123 password1 password123 secret123 test123 1234 12345 123456 opensesame".split()
-)
-
-
 def _basic_check(token: bytes) -> bool:
     """User and password in base64, joined by a colon (RFC 7617, section 2). A password that everybody writes is none."""
     try:
@@ -130,7 +126,7 @@ def _basic_check(token: bytes) -> bool:
         return False
     user, colon, password = text.partition(":")
     spoken = bool(user or password) and bool(colon) and text.isprintable() and "<" not in text and "{" not in text
-    return spoken and len(password) > 2 and password.lower().encode() not in _COMMON and password != user
+    return spoken and len(password) > 2 and password.lower().encode() not in DEFAULTS and password != user
 
 
 def _basic_seal(token: bytes) -> bytes:

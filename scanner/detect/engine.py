@@ -139,15 +139,10 @@ class Engine:
 
     def _thinned(self, hits: list[Hit]) -> list[Hit]:
         """The hits without those of `format` and generic rules beyond the first `CROWD`: a table of values would take minutes."""
-        out = []
-        for hit in hits:
-            if self.rules[self._anchors[hit[1]][0]].rank >= FORMAT:
-                self.crowded += 1
-                if self.crowded > CROWD:
-                    continue
-            out.append(hit)
-        self.crowded = max(0, self.crowded - CROWD)
-        return out
+        crowd = [hit for hit in hits if self.rules[self._anchors[hit[1]][0]].rank >= FORMAT]
+        self.crowded += len(crowd[CROWD:])
+        beyond = set(crowd[CROWD:])
+        return [hit for hit in hits if hit not in beyond]
 
     def settled(self, pairs: Iterable[Pair]) -> list[Match]:
         """The secrets among what was found in one chunk."""
@@ -216,13 +211,7 @@ class Engine:
 
     def _looks(self, data: bytes, end: int, anchor: int) -> bool:
         """Whether what a hit announces is worth reading at all."""
-        return bool(self._look(data, [(end, anchor)]))
-
-    @cached_property
-    def _look(self) -> Any:
-        """The sift of what is looked at first, whatever is wanted or explained."""
-        needs = (self._need(number, kind) if self.rules[number].look else None for number, kind, _, _ in self._anchors)
-        return Sift(needs, table())
+        return bool(self._sift(data, [(end, anchor)]))
 
     def _tell(self, number: int, kind: str, data: bytes, end: int) -> None:
         """Explain what was not worth reading."""

@@ -7,6 +7,7 @@ from functools import cache
 from itertools import pairwise
 
 from scanner.detect.checksums import CHECKSUMS
+from scanner.detect.common import DEFAULTS
 from scanner.detect.entropy import entropy
 from scanner.model import Span
 from scanner.ruleset.ruleset import RANKS, Rule
@@ -16,11 +17,6 @@ PLACEHOLDER = re.compile(
     rb"|redacted|replace[-_]?(?:me|this|with)|insert[-_]?your|\bfoo_?bar|notareal|not[-_]a[-_]real|fake[-_]?(?:key|token|secret)"
     rb"|0123456789|1234567890|abcdefghij|(?:x{6}|\*{4}|\.{4}|0{12}|\?{4}|#{6}|_{6}|<[a-z -]{2,40}>)",
     re.IGNORECASE,
-)
-DEFAULTS = frozenset(
-    b"password passwd passw0rd pass pwd secret token changeit letmein postgres postgresql mysql mariadb root admin user username"
-    b" test testing guest redis mongo mongodb rabbitmq default docker vagrant demo none null string mypassword mypass userpass"
-    b" mysecret mysecretpassword pass123 password1 password123 secret123 test123 foobar foo bar 1234 12345 123456".split()
 )
 REFERENCE = re.compile(
     rb"\$\{?[A-Za-z_(]|%[A-Za-z_]\w*%|\{\{|<%|#\{|@@?[A-Z_]+@@?|%\(|^\$|^@\{|^!|^&|^\*|process\.env|\benviron\b|getenv|\bENV\["

@@ -11,7 +11,7 @@ from scanner.detect.generic.words import UNIT, table
 
 ASSIGNMENT, STRINGS, ELEMENT = 1, 2, 3
 """Where an anchor ends: with an assignment's separator; with a quote, where others may follow; in an element's text."""
-LOOKS = {"": 0, "assignment": ASSIGNMENT, "strings": STRINGS, "element": ELEMENT}
+LOOKS = {"assignment": ASSIGNMENT, "strings": STRINGS, "element": ELEMENT}
 FAR = 500
 """Bytes behind an anchor that are looked at."""
 FEWEST, WEAK = 3, 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from scanner.detect.generic.lead import plain
 from scanner.model import Span
 
 BEFORE = 160
@@ -37,23 +38,16 @@ class Place(NamedTuple):
         return last if last in (b'"', b"'", b"`") else b""
 
 
-SETTING = re.compile(rb"(?:[A-Za-z]+ )?\Z")
 NAMED = re.compile(rb"(?:pass(?:word|wd|phrase)?|pwd|secret)\Z", re.IGNORECASE)
-KINDS = (re.compile(rb"[a-z]"), re.compile(rb"[A-Z]"), re.compile(rb"[0-9!@#$%^&*+?~]"))
-SHORTEST = 6
 
 
 def setting(place: Place) -> bool:
-    """Whether the line is `PASSWORD=VALUE` alone, as settings are written, with a value that may be a password made of words:
-    of lower and upper case, digits and signs it has two."""
-    return (
-        place.way in (b"=", b'="', b"='")
-        and NAMED.search(place.key) is not None
-        and SETTING.match(place.before) is not None
-        and place.behind.rstrip() == place.quote
-        and len(place.value) >= SHORTEST
-        and sum(kind.search(place.value) is not None for kind in KINDS) > 1
-    )
+    """Whether the line is `PASSWORD=VALUE` alone, as settings are written, with a value that may be a password made of words."""
+    if place.way not in (b"=", b'="', b"='") or NAMED.search(place.key) is None:
+        return False
+    head = place.before + place.key + place.way
+    line = head + place.value + place.behind.rstrip()
+    return plain(line, len(place.before) + len(place.key) + 1, len(head), len(head) + len(place.value))
 
 
 def read(form: str, data: bytes, begin: int, span: Span) -> Place:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from scanner.detect.generic.lead import FEWEST
 from scanner.detect.generic.place import Place
 from scanner.detect.generic.words import share
 
@@ -146,8 +147,6 @@ KEYWORD_ONLY = re.compile(
 )
 URLS = ("basic-auth-url", "database-url", "go-dsn")
 """Forms that are addresses themselves."""
-FEWEST = 3
-"""Bytes below which nothing is a secret."""
 WORDY = 0.5
 """An identifier is made of words when they cover this share of its letters."""
 

@@ -52,9 +52,9 @@ def test_where_it_stands_says_how_sure_it_is(tmp_path: Path) -> None:
     put(tmp_path, "legacy/app.env", f"DB_PASSWORD={SECRET[4:]}Q3\n")
     options = Options(jobs=1, generic=Generic(lower=("*/legacy/*",)))
     sure = {
-        f.locations[0].path.rpartition("/")[0].removeprefix(str(tmp_path)): f.confidence
+        str(f.locations[0].path).rpartition("/")[0].removeprefix(str(tmp_path)): f.confidence
         for f in found(tmp_path, options)
-    }  # type: ignore[union-attr]
+    }
     assert sure == {"/src": "high", "/tests/fixtures": "medium", "/legacy": "medium"}
     assert len(found(tmp_path, Options(jobs=1, min_confidence="high", generic=options.generic))) == 1
 

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from scanner import pipeline
 from scanner.cli.main import command
+from scanner.detect.generic.settings import Generic
 from scanner.model import Report
 from scanner.pipeline import Options
 from scanner.ruleset.ruleset import Ruleset
@@ -527,3 +528,12 @@ def test_workers_that_are_started_afresh_read_the_same(
         again = watched.since()
     assert again.report.findings == watched.full().findings
     assert len(again.report.findings) == 45
+
+
+def test_what_was_switched_off_is_found_when_it_is_switched_on(watched: Watched) -> None:
+    """What is remembered is remembered for all rules, whatever a run was to report."""
+    watched.repo.write("app.env", b"DB_PASSWORD=q7Zk2Wv9" + b"RtX4mB1cLp8s\n")
+    watched.repo.commit("a password")
+    off = Options(jobs=1, generic=Generic(enabled=False))
+    assert "generic-secret" not in {f.rule for f in watched.check(off).report.findings}
+    assert "generic-secret" in {f.rule for f in watched.check(Options(jobs=1)).report.findings}
