@@ -101,8 +101,8 @@ def main() -> None:
     print(
         f"anchors            {speed:8.0f} MB/s over {len(text) / 1e6:.0f} MB, {len(anchors)} expressions, {hits} hits"
     )
-    plain = tuple(a for a in anchors if not rules[a.rule].scored)
-    table = tuple((a.rule, a.kind, a.phase, a.length) for a in plain)
+    plain = tuple(replace(a, rules=kept) for a in anchors if (kept := tuple(n for n in a.rules if not rules[n].scored)))
+    table = tuple((a.rules, a.kind, a.phase, a.length) for a in plain)
     ruleset = cache.get()
     off = replace(ruleset, anchors=table, database=build(plain))
     whole, without = reading(Engine(ruleset), text), reading(Engine(off), text)
@@ -113,12 +113,13 @@ def main() -> None:
     print(f"                   ({len(text) / whole / 1e6:.0f} MB/s, {len(text) / without / 1e6:.0f} MB/s without)")
     by_rule: dict[int, list[Anchor]] = defaultdict(list)
     for anchor in anchors:
-        by_rule[anchor.rule].append(anchor)
+        for number in anchor.rules:
+            by_rule[number].append(anchor)
     small = text[: 4 << 20]
     suspects = sorted(by_rule, key=lambda n: -anchoring(by_rule[n], small)[0])[:60]
     costs = []
     for number in suspects:
-        without, fewer = anchoring((a for a in anchors if a.rule != number), text)
+        without, fewer = anchoring((a for a in anchors if a.rules != (number,)), text)
         costs.append((base / without - 1, hits - fewer, rules[number].id))
     print("costliest          anchoring is so much faster without it, and its hits")
     for gain, count, name in sorted(costs, reverse=True)[:10]:

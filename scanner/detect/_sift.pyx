@@ -21,63 +21,69 @@ cdef struct Need:
 
 cdef class Sift:
     cdef Need *_needs
+    cdef Py_ssize_t *_firsts  # by anchor: its first need; negative where nothing is needed
+    cdef Py_ssize_t *_lasts
     cdef Py_ssize_t _count
     cdef list _kept
     cdef const unsigned char *_surprises
 
     def __cinit__(self, needs, bytes surprises not None):
         cdef list given = list(needs)
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i = 0, anchor
         if PyBytes_GET_SIZE(surprises) != 27 * 27 * 27:
             raise ValueError("the table of surprises holds 27 times 27 times 27 numbers")
         self._kept = [surprises]
         self._surprises = <const unsigned char *> PyBytes_AS_STRING(surprises)
         self._count = len(given)
-        self._needs = <Need *> PyMem_Malloc((self._count + 1) * sizeof(Need))
-        if self._needs == NULL:
+        self._needs = <Need *> PyMem_Malloc((sum(len(some) for some in given if some) + 1) * sizeof(Need))
+        self._firsts = <Py_ssize_t *> PyMem_Malloc((self._count + 1) * sizeof(Py_ssize_t))
+        self._lasts = <Py_ssize_t *> PyMem_Malloc((self._count + 1) * sizeof(Py_ssize_t))
+        if self._needs == NULL or self._firsts == NULL or self._lasts == NULL:
             raise MemoryError
         tables = {}
-        for i, need in enumerate(given):
-            self._needs[i].letters = NULL
-            self._needs[i].shortest = 1
-            self._needs[i].near = 0
-            self._needs[i].count = 0
-            self._needs[i].look = 0
-            if need is None:
-                continue
-            if len(need) == 0:
-                need = (bytes(256), 1, -1, (), bytes(256), 0)
-            letters, shortest, near, starts, barred, look = need
-            if len(letters) != 256 or len(barred) != 256 or shortest < 1 or len(starts) > STARTS:
-                raise ValueError(f"a need holds 256 letters, a length above zero, and at most {STARTS} starts")
-            letters = tables.setdefault(letters, letters)
-            barred = tables.setdefault(barred, barred)
-            self._kept += (letters, barred)
-            self._needs[i].letters = <const unsigned char *> PyBytes_AS_STRING(<bytes> letters)
-            self._needs[i].barred = <const unsigned char *> PyBytes_AS_STRING(<bytes> barred)
-            self._needs[i].count = len(starts)
-            for number, start in enumerate(starts):
-                self._needs[i].starts[number] = start
-            self._needs[i].shortest = shortest
-            self._needs[i].near = near
-            self._needs[i].look = look
+        for anchor, some in enumerate(given):
+            self._firsts[anchor] = i if some is not None else -1
+            for letters, shortest, near, starts, barred, look in some or ():
+                if len(letters) != 256 or len(barred) != 256 or shortest < 1 or len(starts) > STARTS:
+                    raise ValueError(f"a need holds 256 letters, a length above zero, and at most {STARTS} starts")
+                letters = tables.setdefault(letters, letters)
+                barred = tables.setdefault(barred, barred)
+                self._kept += (letters, barred)
+                self._needs[i].letters = <const unsigned char *> PyBytes_AS_STRING(<bytes> letters)
+                self._needs[i].barred = <const unsigned char *> PyBytes_AS_STRING(<bytes> barred)
+                self._needs[i].count = len(starts)
+                for number, start in enumerate(starts):
+                    self._needs[i].starts[number] = start
+                self._needs[i].shortest = shortest
+                self._needs[i].near = near
+                self._needs[i].look = look
+                i += 1
+            self._lasts[anchor] = i
 
     def __dealloc__(self):
         PyMem_Free(self._needs)
+        PyMem_Free(self._firsts)
+        PyMem_Free(self._lasts)
+
+    def look(self, bytes data not None, Py_ssize_t end, int look):
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        if not 1 <= end <= size:
+            raise IndexError("no such place")
+        if not ASSIGNMENT <= look <= OPTION:
+            raise IndexError("no such look")
+        return _look(<const unsigned char *> PyBytes_AS_STRING(data), size, end, look, self._surprises)
 
     def __call__(self, bytes data not None, list hits not None):
         cdef const unsigned char *text = <const unsigned char *> PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
-        cdef Py_ssize_t end, anchor, last
-        cdef const Need *need
+        cdef Py_ssize_t end, anchor, at
         cdef list out = []
         cdef tuple hit
         for hit in hits:
             anchor = hit[1]
             if anchor < 0 or anchor >= self._count:
                 raise IndexError("no such anchor")
-            need = &self._needs[anchor]
-            if need.letters == NULL:
+            if self._firsts[anchor] < 0:
                 out.append(hit)
                 continue
             end = hit[0]
@@ -85,22 +91,24 @@ cdef class Sift:
                 raise IndexError("no such place")
             if end > size:
                 raise IndexError("no such place")
-            if need.look:
-                if end < 1:
-                    raise IndexError("no such place")
-                if _look(text, size, end, need.look, self._surprises):
+            for at in range(self._firsts[anchor], self._lasts[anchor]):
+                if _has(text, size, end, &self._needs[at], self._surprises):
                     out.append(hit)
-                continue
-            if need.count:
-                if _starts(text, size, end, need):
-                    out.append(hit)
-                continue
-            last = end + need.near
-            if last > size - need.shortest:
-                last = size - need.shortest
-            if _run(text, end, last, need.letters, need.shortest) >= 0:
-                out.append(hit)
+                    break
         return out
+
+
+cdef bint _has(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const Need *need,
+               const unsigned char *surprises) noexcept:
+    cdef Py_ssize_t last
+    if need.look:
+        return end > 0 and _look(text, size, end, need.look, surprises)
+    if need.count:
+        return _starts(text, size, end, need)
+    last = end + need.near
+    if last > size - need.shortest:
+        last = size - need.shortest
+    return _run(text, end, last, need.letters, need.shortest) >= 0
 
 
 cdef bint _starts(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const Need *need) noexcept:
@@ -148,6 +156,26 @@ cdef enum:
     ASSIGNMENT = 1
     STRINGS = 2
     ELEMENT = 3
+    NAMED = 4
+    BYTES = 5
+    USERINFO = 6
+    AUTHORITY = 7
+    COMMAND = 8
+    OPTION = 9
+    SEVERAL = 6
+    IS_HEX = 16384
+    BETWEEN_PAIR = 40
+    ATTRIBUTE = 24
+    LITERAL = 64
+    OPTIONS = 120
+    USER = 100
+    PASSWORD = 150
+    IS_APART = 256
+    IS_NO_USER = 512
+    IS_HOST = 1024
+    IS_LITERAL = 2048
+    IS_SEPARATOR = 4096
+    IS_WHITE = 8192
     FAR = 500
     FEWEST = 3
     WEAK = 8
@@ -168,7 +196,7 @@ cdef enum:
     IS_REST = 64
     IS_SPACE = 128
 
-cdef unsigned char KINDS[256]
+cdef unsigned short KINDS[256]
 
 
 cdef void _mark(bytes letters, int kind):
@@ -186,6 +214,13 @@ _mark(b"()[]{}=", IS_EXPRESSION)
 _mark(b"\"'`", IS_QUOTE)
 _mark(b"=>:-", IS_REST)
 _mark(b" \t", IS_SPACE)
+_mark(b" \t\r\n\x0b\x0c/:@\"'`<>", IS_APART | IS_NO_USER)
+_mark(b"{}()$", IS_NO_USER)
+_mark(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789[_%$<{", IS_HOST)
+_mark(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ \t[](){}.=", IS_LITERAL)
+_mark(b"=:,\x9a \t", IS_SEPARATOR)
+_mark(b"0123456789abcdefABCDEFxX", IS_HEX)
+_mark(b" \t\r\n\x0b\x0c", IS_WHITE)
 
 
 cdef bint _look(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, int look,
@@ -194,7 +229,19 @@ cdef bint _look(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, int 
         return _assignment(text, size, end, surprises)
     if look == STRINGS:
         return _strings(text, size, end, surprises)
-    return _element(text, size, end, surprises)
+    if look == ELEMENT:
+        return _element(text, size, end, surprises)
+    if look == NAMED:
+        return _named(text, size, end, surprises)
+    if look == BYTES:
+        return _numbers(text, size, end)
+    if look == USERINFO:
+        return _password(text, size, end - 1)
+    if look == AUTHORITY:
+        return _authority(text, size, end)
+    if look == COMMAND:
+        return _command(text, size, end)
+    return end > 1 and _assignment(text, size, end - 1, surprises)
 
 
 cdef bint _begins(const unsigned char *text, Py_ssize_t at, Py_ssize_t stop, const char *what,
@@ -208,8 +255,12 @@ cdef bint _assignment(const unsigned char *text, Py_ssize_t size, Py_ssize_t end
     cdef Py_ssize_t at = end, start = end, after, i
     cdef int fewest = WEAK if _weak(text, end) else FEWEST
     cdef int turn
-    cdef unsigned char here
+    cdef unsigned char here = text[end - 1]
     cdef bint alpha
+    if not KINDS[here] & IS_SEPARATOR and not (
+        end > 1 and ((here == 62 and text[end - 2] == 45) or (here == 45 and text[end - 2] == 60))
+    ):
+        return False
     for turn in range(3):
         while at < stop and KINDS[text[at]] & IS_REST:
             at += 1
@@ -319,6 +370,10 @@ cdef bint _strings(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, c
     cdef Py_ssize_t stop = size if size < end + FAR else end + FAR
     cdef Py_ssize_t at = end - 1, last
     cdef int turn
+    while at < stop and text[at] == 92:
+        at += 1
+    if at >= stop or not KINDS[text[at]] & IS_QUOTE or text[end - 2 if end > 1 else 0] == 61:
+        return False
     for turn in range(FOUR):
         if _quoted(text, &at, stop, FEWEST, surprises):
             return True
@@ -337,12 +392,141 @@ cdef bint _strings(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, c
 
 cdef bint _element(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const unsigned char *surprises) noexcept:
     cdef Py_ssize_t stop = size if size < end + MOST else end + MOST
-    cdef Py_ssize_t at = end - 1
+    cdef Py_ssize_t at, start = end - 1
+    cdef unsigned char before = text[end - 2] if end > 1 else 0
+    if before == 61 and text[end - 1] == 34:
+        at = end
+        while at < stop and at < end + ATTRIBUTE and not (
+            text[at] == 34 or text[at] == 60 or text[at] == 62 or text[at] == 10
+        ):
+            at += 1
+        if not _begins(text, at, stop, "\">", 2):
+            return False
+        start = at + 2
+        if _begins(text, start, stop, "<![CDATA[", 9):
+            start += 9
+    elif before != 62 and before != 91:
+        return False
+    at = start
     while at < stop and text[at] != 60 and text[at] != 10:
         at += 1
     if not _begins(text, at, stop, "</", 2):
         return False
-    return _value(text, end - 1, at, QUOTED, FEWEST, surprises)
+    return _value(text, start, at, QUOTED, FEWEST, surprises)
+
+
+cdef bint _reads(const unsigned char *text, Py_ssize_t start, Py_ssize_t stop, const char *word, Py_ssize_t length) noexcept:
+    """Whether `word` stands between `start` and `stop`, in any case."""
+    cdef Py_ssize_t i
+    if start < 0 or stop - start < length:
+        return False
+    for i in range(length):
+        if _small(text[start + i]) != <unsigned char> word[i]:
+            return False
+    return True
+
+
+cdef Py_ssize_t _past_quote(const unsigned char *text, Py_ssize_t size, Py_ssize_t at) noexcept:
+    if at < size and text[at] == 92:
+        at += 1
+    if at < size and (text[at] == 34 or text[at] == 39):
+        at += 1
+    return at
+
+
+cdef bint _named(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const unsigned char *surprises) noexcept:
+    cdef Py_ssize_t at = end - 1, stop
+    cdef unsigned char last = text[end - 1]
+    if last == 44:
+        at = end
+        stop = size if size < end + BETWEEN_PAIR else end + BETWEEN_PAIR
+        while at < stop and KINDS[text[at]] & IS_WHITE:
+            at += 1
+        at = _past_quote(text, size, at)
+        if _reads(text, at, size, "value", 5):
+            at += 5
+        elif _reads(text, at, size, "content", 7):
+            at += 7
+        else:
+            return False
+        at = _past_quote(text, size, at)
+        stop = size if size < at + 2 else at + 2
+        while at < stop and KINDS[text[at]] & IS_SPACE:
+            at += 1
+        return at < size and (text[at] == 61 or text[at] == 58) and _assignment(text, size, at + 1, surprises)
+    if last == 34:
+        at -= 1
+        end -= 1
+        if at < 0 or text[at] != 61:
+            return False
+    elif last != 61 and last != 58:
+        return False
+    if at > 0 and text[at - 1] == 32:
+        at -= 1
+    return (_reads(text, at - 5, at, "value", 5) or _reads(text, at - 7, at, "content", 7)) and _assignment(
+        text, size, end, surprises
+    )
+
+
+cdef bint _numbers(const unsigned char *text, Py_ssize_t size, Py_ssize_t end) noexcept:
+    cdef Py_ssize_t at = end, stop = size if size < end + LITERAL else end + LITERAL, start
+    cdef int turn
+    if text[end - 1] != 61 and text[end - 1] != 58:
+        return False
+    while at < stop and KINDS[text[at]] & IS_LITERAL:
+        at += 1
+    for turn in range(SEVERAL):
+        if at >= size or text[at] != 44:
+            return False
+        at += 1
+        while at < size and KINDS[text[at]] & IS_SPACE:
+            at += 1
+        start = at
+        while at < size and KINDS[text[at]] & IS_HEX:
+            at += 1
+        if at == start:
+            return False
+    return True
+
+
+cdef bint _authority(const unsigned char *text, Py_ssize_t size, Py_ssize_t end) noexcept:
+    cdef Py_ssize_t at = end, stop = size if size < end + USER + 1 else end + USER + 1
+    while at < stop and not KINDS[text[at]] & IS_NO_USER:
+        at += 1
+    return at < stop and text[at] == 58 and _password(text, size, at + 1)
+
+
+cdef bint _password(const unsigned char *text, Py_ssize_t size, Py_ssize_t start) noexcept:
+    cdef Py_ssize_t at = start, stop = size if size < start + PASSWORD + 2 else start + PASSWORD + 2
+    while at < stop and not KINDS[text[at]] & IS_APART:
+        at += 1
+    return start < at < stop - 1 and text[at] == 64 and KINDS[text[at + 1]] & IS_HOST != 0
+
+
+cdef bint _command(const unsigned char *text, Py_ssize_t size, Py_ssize_t end) noexcept:
+    cdef Py_ssize_t at, next, stop = size if size < end + OPTIONS else end + OPTIONS
+    cdef unsigned char c, option, after
+    for at in range(end - 1, stop):
+        c = text[at]
+        if c == 10 or c == 13:
+            return False
+        if not (KINDS[c] & IS_SPACE or c == 34 or c == 39) or at + 2 >= size:
+            continue
+        next = at + 1
+        option = text[at + 2]
+        after = text[at + 3] if at + 3 < size else 0
+        if text[next] == 47:
+            if option == 112 and after == 58:
+                return True
+        elif text[next] == 45 and (
+            option == 112
+            or option == 117
+            or ((option == 97 or option == 119) and (after == 32 or after == 9))
+            or (option == 85 and after == 32)
+            or _begins(text, next, size, "--user", 6)
+        ):
+            return True
+    return False
 
 
 cdef bint _weak(const unsigned char *text, Py_ssize_t end) noexcept:

@@ -139,7 +139,7 @@ class Engine:
 
     def _thinned(self, hits: list[Hit]) -> list[Hit]:
         """The hits without those of `format` and generic rules beyond the first `CROWD`: a table of values would take minutes."""
-        crowd = [hit for hit in hits if self.rules[self._anchors[hit[1]][0]].rank >= FORMAT]
+        crowd = [hit for hit in hits if self.rules[self._anchors[hit[1]][0][0]].rank >= FORMAT]
         self.crowded += len(crowd[CROWD:])
         beyond = set(crowd[CROWD:])
         return [hit for hit in hits if hit not in beyond]
@@ -202,16 +202,12 @@ class Engine:
         out: list[Hit] = self._sift(data, hits)
         if self._explain is not None:  # what is not worth reading is explained as well
             kept = set(out)
-            out = [h for h in hits if h in kept or (self.rules[n := self._anchors[h[1]][0]].look and self._wanted[n])]
+            out = [h for h in hits if h in kept or any(self.rules[n].look for n in self._anchors[h[1]][0])]
         return out
 
     @cached_property
     def _sift(self) -> Any:
-        return Sift((self._need(number, kind) for number, kind, _, _ in self._anchors), table())
-
-    def _looks(self, data: bytes, end: int, anchor: int) -> bool:
-        """Whether what a hit announces is worth reading at all."""
-        return bool(self._sift(data, [(end, anchor)]))
+        return Sift((self._needs(numbers, kind) for numbers, kind, _, _ in self._anchors), table())
 
     def _tell(self, number: int, kind: str, data: bytes, end: int) -> None:
         """Explain what was not worth reading."""
@@ -220,10 +216,13 @@ class Engine:
             reason, _ = judge_place(self.rules[number], data, begin, span)
             self._explain(self.rules[number], span, value, reason or "words or code")
 
-    def _need(self, number: int, kind: str) -> Need | tuple[()] | None:
-        rule = self.rules[number]
-        if not self._wanted[number]:
-            return ()
+    def _needs(self, numbers: Iterable[int], kind: str) -> list[Need] | None:
+        """What a hit of some rules needs, any of it; None where it needs nothing."""
+        needs = [self._need(self.rules[number], kind) for number in numbers if self._wanted[number]]
+        wanted = list(dict.fromkeys(need for need in needs if need is not None))
+        return wanted if len(wanted) == len(needs) or None not in needs else None
+
+    def _need(self, rule: Rule, kind: str) -> Need | None:
         if rule.look:
             return Need(bytes(256), 1, 0, (), bytes(256), lead.LOOKS[rule.look]) if kind == "plain" else None
         if not rule.shortest or not (kind == "context" or (kind == "plain" and rule.starts)):
@@ -242,19 +241,24 @@ class Engine:
         judged: dict[tuple[int, Span], Candidate | None] = {}
         runs: dict[str, list[decode.Run]] = {}
         for end, anchor in hits:
-            number, kind, phase, length = self._anchors[anchor]
+            numbers, kind, phase, length = self._anchors[anchor]
             if kind == "plain" or kind == "context":
-                if self.rules[number].look and not self._looks(data, end, anchor):
-                    if self._explain is not None:
-                        self._tell(number, kind, data, end)
-                    continue
-                for begin, span, value, gap in self._extract(number, kind, data, end):
-                    if (number, span) not in judged:
-                        judged[number, span] = self._judge(number, data, begin, span, value)
-                    candidate = judged[number, span]
-                    if candidate is not None:
-                        reach = self.reach[anchor]
-                        out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, candidate._replace(gap=gap)))
+                for number in numbers:
+                    if not self._wanted[number]:
+                        continue
+                    look = self.rules[number].look
+                    if look and not self._sift.look(data, end, lead.LOOKS[look]):
+                        if self._explain is not None:
+                            self._tell(number, kind, data, end)
+                        continue
+                    for begin, span, value, gap in self._extract(number, kind, data, end):
+                        if (number, span) not in judged:
+                            judged[number, span] = self._judge(number, data, begin, span, value)
+                        candidate = judged[number, span]
+                        if candidate is not None:
+                            reach = self.reach[anchor]
+                            candidate = candidate._replace(gap=gap)
+                            out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, candidate))
             elif depth < DEPTH:
                 near = runs[kind] = [r for r in runs.get(kind, ()) if end - length < r.stop]
                 if any(r.covers(end - length, phase) for r in near):
@@ -277,21 +281,22 @@ class Engine:
         from scanner.detect import decode
 
         out = []
-        for number, kind, _, length in self._anchors:
-            rule = self.rules[number]
+        for numbers, kind, _, length in self._anchors:
             if kind not in ("plain", "context"):
                 back, forward = decode.BEFORE + SLACK, decode.AFTER + SLACK
                 out.append(Reach(back, forward, back, forward))
                 continue
-            back = max(rule.back, length) + (BEFORE if rule.scored else BESIDE)
-            forward = rule.forward + (BEHIND if rule.scored else SLACK)
-            rooms = [
-                (c.within + self.rules[self._by_id[c.rule]].forward + 2 * SLACK, c.required) for c in rule.companions
-            ]
-            needed = max((room for room, required in rooms if required), default=0)
-            wanted = max((room for room, _ in rooms), default=0)
-            out.append(Reach(back + needed, forward + needed, back + wanted, forward + wanted))
+            out.append(Reach(*map(max, zip(*(self._reach(self.rules[n], length) for n in numbers), strict=True))))
         return tuple(out)
+
+    def _reach(self, rule: Rule, length: int) -> Reach:
+        """How far the reading of a hit of one rule may look, when the anchor is `length` bytes of context word."""
+        back = max(rule.back, length) + (BEFORE if rule.scored else BESIDE)
+        forward = rule.forward + (BEHIND if rule.scored else SLACK)
+        rooms = [(c.within + self.rules[self._by_id[c.rule]].forward + 2 * SLACK, c.required) for c in rule.companions]
+        needed = max((room for room, required in rooms if required), default=0)
+        wanted = max((room for room, _ in rooms), default=0)
+        return Reach(back + needed, forward + needed, back + wanted, forward + wanted)
 
     @cached_property
     def reaches(self) -> bytes:

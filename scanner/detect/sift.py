@@ -8,7 +8,7 @@ This is the plain twin of `_sift`, which is used where a compiler was at hand wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -52,9 +52,9 @@ def _expression(letters: bytes, shortest: int) -> Any:
 
 
 class PlainSift:
-    """By anchor: what its hits need, None for those that need nothing, and an empty sequence where none is wanted."""
+    """By anchor: what its hits need, any of them; None for those that need nothing, and no need at all where none is wanted."""
 
-    def __init__(self, needs: Iterable[Need | tuple[()] | None], _surprises: bytes = b"") -> None:
+    def __init__(self, needs: Iterable[Sequence[Need] | None], _surprises: bytes = b"") -> None:
         self._needs = list(needs)
 
     def __call__(self, data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -62,10 +62,14 @@ class PlainSift:
         out = []
         for hit in hits:
             end, anchor = hit
-            need = self._needs[anchor]
-            if need is None or (need and self._has(data, end, need)):
+            needs = self._needs[anchor]
+            if needs is None or any(self._has(data, end, need) for need in needs):
                 out.append(hit)
         return out
+
+    def look(self, data: bytes, end: int, look: int) -> bool:
+        """What one of the looks of `generic.lead` says of a hit."""
+        return lead.BY_LOOK[look](data, end)
 
     def _has(self, data: bytes, end: int, need: Need) -> bool:
         if need.look:

@@ -190,19 +190,19 @@ def encoded_anchors(rule: int, literals: tuple[bytes, ...]) -> list[Anchor]:
         for phase in range(3):
             first, text = base64_inside(literal, phase)
             for form in {text: 0, text.translate(URL_SAFE): 0}:
-                anchors.append(Anchor(_quote(form), rule, "base64", phase=first, length=len(form)))
-        anchors.append(Anchor(literal.hex(), rule, "hex", caseless=True, length=2 * len(literal)))
+                anchors.append(Anchor(_quote(form), (rule,), "base64", phase=first, length=len(form)))
+        anchors.append(Anchor(literal.hex(), (rule,), "hex", caseless=True, length=2 * len(literal)))
         anchors.append(utf16_anchor(rule, literal, caseless=False))
         escaped = "".join(chr(c) if _unreserved(c) else f"%{c:02x}" for c in literal)
         if "%" in escaped:
-            anchors.append(Anchor(_quote(escaped.encode()), rule, "url", caseless=True, length=len(escaped)))
+            anchors.append(Anchor(_quote(escaped.encode()), (rule,), "url", caseless=True, length=len(escaped)))
     return anchors
 
 
 def utf16_anchor(rule: int, literal: bytes, caseless: bool) -> Anchor:
     """Matches both byte orders: the zero bytes between the characters are the same."""
     spread = b"\0".join(literal[i : i + 1] for i in range(len(literal)))
-    return Anchor(_quote(spread), rule, "utf16", caseless=caseless, length=len(spread))
+    return Anchor(_quote(spread), (rule,), "utf16", caseless=caseless, length=len(spread))
 
 
 def base64_inside(literal: bytes, phase: int) -> tuple[int, bytes]:
@@ -216,7 +216,7 @@ def base64_inside(literal: bytes, phase: int) -> tuple[int, bytes]:
 
 
 def context_anchor(rule: int, word: str) -> Anchor:
-    return Anchor(_quote(word.encode()), rule, "context", caseless=True, length=len(word))
+    return Anchor(_quote(word.encode()), (rule,), "context", caseless=True, length=len(word))
 
 
 def _plan(parts: list[Part], caseless: bool) -> Plan:

@@ -21,7 +21,7 @@ import hyperscan
 from scanner.model import DeadkeyError
 from scanner.ruleset.ruleset import Companion, Rule, Ruleset
 
-COMPILER = 15
+COMPILER = 16
 """Raise when what is compiled from the same rules changes."""
 MAGIC = b"deadkey-rules-1\n"
 KEEP = 6
@@ -87,7 +87,7 @@ def compiled(files: dict[str, bytes], digest: str, stem: Path | None) -> Ruleset
     rules, anchors = compiler.compile_rules(loaded)
     database = compiler.build(anchors)
     actions = compiler.actions(loaded)
-    table = tuple((a.rule, a.kind, a.phase, a.length) for a in anchors)
+    table = tuple((a.rules, a.kind, a.phase, a.length) for a in anchors)
     ruleset = Ruleset(rules, table, compiler.span(anchors), database, digest, lambda: actions)
     if stem is not None:
         with contextlib.suppress(OSError):
@@ -144,7 +144,7 @@ def _read(stem: Path, files: dict[str, bytes], digest: str) -> Ruleset:
             read = compiled(files, digest, stem)._actions
         return read
 
-    table = tuple((a[0], a[1], a[2], a[3]) for a in anchors)
+    table = tuple((tuple(a[0]), a[1], a[2], a[3]) for a in anchors)
     ruleset = Ruleset(tuple(_rule(r) for r in rules), table, span, database, digest, load_actions)
     _ = ruleset.loaded  # raises where the database is torn or of another machine
     return ruleset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import hyperscan
@@ -22,7 +23,16 @@ def compile_rules(files: list[RuleFile]) -> tuple[tuple[Rule, ...], tuple[Anchor
             rule, own = compile_rule(len(rules), file.provider, spec)
             rules.append(rule)
             found += own
-    return tuple(rules), tuple(found)
+    return tuple(rules), shared(found)
+
+
+def shared(anchors: list[Anchor]) -> tuple[Anchor, ...]:
+    """Each expression once, with the rules that look for it."""
+    rules: dict[Anchor, list[int]] = {}
+    for anchor in anchors:
+        known = rules.setdefault(replace(anchor, rules=()), [])
+        known += [number for number in anchor.rules if number not in known]
+    return tuple(replace(anchor, rules=tuple(numbers)) for anchor, numbers in rules.items())
 
 
 def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list[Anchor]]:
@@ -45,7 +55,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
             own.append(anchoring.utf16_anchor(number, word.encode(), caseless=True))
         back, forward = 0, spec.near + width
     else:
-        own += [Anchor(e, number, "plain", caseless=plan.caseless) for e in plan.expressions]
+        own += [Anchor(e, (number,), "plain", caseless=plan.caseless) for e in plan.expressions]
         if plan.caseless or rank == "generic":
             own += [anchoring.utf16_anchor(number, x, caseless=plan.caseless) for x in plan.literals if len(x) > 3]
         else:

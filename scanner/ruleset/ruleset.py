@@ -32,7 +32,8 @@ class Anchor:
     """
 
     expression: str
-    rule: int
+    rules: tuple[int, ...]
+    """Whose it is: rules may share one."""
     kind: str
     caseless: bool = False
     phase: int = 0
@@ -93,8 +94,8 @@ class Ruleset:
     """Compiled rules with their anchor database. `digest` names the rules and the compiler together."""
 
     rules: tuple[Rule, ...]
-    anchors: tuple[tuple[int, str, int, int], ...]
-    """By expression number: (rule number, kind, phase, length), as in `Anchor`."""
+    anchors: tuple[tuple[tuple[int, ...], str, int, int], ...]
+    """By expression number: (rule numbers, kind, phase, length), as in `Anchor`."""
     span: int
     """No expression matches more bytes than this."""
     database: bytes

@@ -164,9 +164,11 @@ class RuleSpec(Strict):
     scored: bool = False
     """What the pattern reads has no format: it is asked what it is not, and scored by value, key and place; `confidence` is
     then the highest it can reach."""
-    look: Literal["assignment", "strings", "element"] | None = None
-    """What stands where `anchor` ends is looked at before the pattern is tried: behind an assignment's separator, in the string
-    whose quote is the last byte and in those that follow it in the same call, or in the text of which the last byte is the first."""
+    look: (
+        Literal["assignment", "strings", "element", "named", "bytes", "userinfo", "authority", "command", "option"]
+        | None
+    ) = None
+    """What stands where `anchor` ends is looked at before the pattern is tried, in one of the ways of `detect.generic.lead`."""
     token: str | None = None
     """What examples are generated from, where `pattern` takes more than a token looks like."""
     half: bool = False

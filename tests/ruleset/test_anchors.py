@@ -241,7 +241,7 @@ def hit(anchor: Anchor, text: bytes) -> set[int]:
 def test_encoded_literals_are_hit_where_they_stand(literal: bytes, left: bytes, right: bytes) -> None:
     by_kind: dict[str, list[Anchor]] = {}
     for anchor in encoded_anchors(3, (literal,)):
-        assert anchor.rule == 3
+        assert anchor.rules == (3,)
         by_kind.setdefault(anchor.kind, []).append(anchor)
     data = left + literal + right
     assert any(2 * (len(left) + len(literal)) in hit(a, data.hex().encode()) for a in by_kind["hex"])

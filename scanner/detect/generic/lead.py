@@ -9,9 +9,20 @@ from collections.abc import Callable
 
 from scanner.detect.generic.words import UNIT, table
 
-ASSIGNMENT, STRINGS, ELEMENT = 1, 2, 3
-"""Where an anchor ends: with an assignment's separator; with a quote, where others may follow; in an element's text."""
-LOOKS = {"assignment": ASSIGNMENT, "strings": STRINGS, "element": ELEMENT}
+ASSIGNMENT, STRINGS, ELEMENT, NAMED, BYTES, USERINFO, AUTHORITY, COMMAND, OPTION = range(1, 10)
+"""What an anchor announces: the value of an assignment; a string in a call, or one of those behind it; an element's text; the
+value beside a name; bytes, number by number; the password of a URL; a user and a password; a command's options; an option's value."""
+LOOKS = {
+    "assignment": ASSIGNMENT,
+    "strings": STRINGS,
+    "element": ELEMENT,
+    "named": NAMED,
+    "bytes": BYTES,
+    "userinfo": USERINFO,
+    "authority": AUTHORITY,
+    "command": COMMAND,
+    "option": OPTION,
+}
 FAR = 500
 """Bytes behind an anchor that are looked at."""
 FEWEST, WEAK = 3, 8
@@ -41,8 +52,28 @@ EXPRESSION = b"()[]{}="
 """What stands within a bare value in code, but not at its end."""
 SECURE = b"ConvertTo-SecureString "
 STRINGED = b"-String "
-BYTES = b"[]byte{"
+SEPARATORS = b"=:,\x9a \t"
+"""What an assignment's separator ends with; `->` and `<-` apart."""
+SPACE = b" \t\r\n\x0b\x0c"
+VALUES = (b"value", b"content")
+"""What the half of a pair is called that holds its value."""
+BETWEEN_PAIR, ATTRIBUTE, LITERAL, OPTIONS = 40, 24, 64, 120
+"""Bytes: from a name to its value, of an attribute's value, to the first comma of bytes, and of a command before its option."""
+SEVERAL = 6
+"""So many more numbers follow the first of a secret written as bytes at the least."""
+HEX = b"0123456789abcdefABCDEFxX"
+USER, PASSWORD = 100, 150
+"""Bytes of a URL's user and password at most."""
+APART = frozenset(b" \t\r\n\x0b\x0c/:@\"'`<>")
+"""What stands in no password of a URL; and what in no user's name:"""
+NO_USER = APART | frozenset(b"{}()$")
+HOST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789[_%$<{")
+"""What a host may begin with."""
+FLAGS = (b"-p", b"-a ", b"-a\t", b"-w ", b"-w\t", b"/p:", b"-u", b"--user", b"-U ")
+"""The options of commands that a password may follow."""
+SLICE = b"[]byte{"
 ENTITY = b"&quot;"
+CDATA = b"<![CDATA["
 BETWEEN = b" \t=:|+?!<->,\"'`\\])}*>\xef\xbc\x9a"
 """What stands between a key and its value."""
 BEFORE_KEY = (b" ", b"\n", b"\t", b";", b"(", b"{", b",", b"&", b'"', b"'", b"/")
@@ -51,6 +82,8 @@ BEFORE_KEY = (b" ", b"\n", b"\t", b";", b"(", b"{", b",", b"&", b'"', b"'", b"/"
 
 def assignment(data: bytes, end: int) -> bool:
     """Whether the value behind the separator that ends at `end` may be a secret."""
+    if data[end - 1] not in SEPARATORS and data[max(0, end - 2) : end] not in (b"->", b"<-"):
+        return False
     at, stop = end, min(len(data), end + FAR)
     fewest = WEAK if _weak(data, end) else FEWEST
     start = at
@@ -60,7 +93,7 @@ def assignment(data: bytes, end: int) -> bool:
         while at < stop and data[at] in b" \t":
             at += 1
         start = at
-        if at >= stop or data.startswith(BYTES, at, stop):
+        if at >= stop or data.startswith(SLICE, at, stop):
             return False
         while at < stop and data[at] == 92:
             at += 1
@@ -158,6 +191,10 @@ def key(data: bytes, low: int, end: int) -> int:
 def strings(data: bytes, end: int) -> bool:
     """Whether the string whose quote ends at `end`, or one that follows it in the same call, may be a secret."""
     at, stop = end - 1, min(len(data), end + FAR)
+    while at < stop and data[at] == 92:
+        at += 1
+    if at >= stop or data[at] not in QUOTES or data[max(0, end - 2)] == 61:
+        return False
     for _ in range(FOUR):
         good, at = _quoted(data, at, stop, FEWEST)
         if good:
@@ -176,12 +213,114 @@ def strings(data: bytes, end: int) -> bool:
 
 
 def element(data: bytes, end: int) -> bool:
-    """Whether the text of an element whose first byte ends at `end` may be a secret."""
+    """Whether the text of an element may be a secret: `end` is that of its first byte, or of an attribute's first quote."""
     start, stop = end - 1, min(len(data), end + MOST)
+    before = data[end - 2] if end > 1 else 0
+    if before == 61 and data[end - 1] == 34:
+        at = end
+        while at < stop and at < end + ATTRIBUTE and data[at] not in b'"<>\n':
+            at += 1
+        if not data.startswith(b'">', at, stop):
+            return False
+        start = at + 2
+        if data.startswith(CDATA, start, stop):
+            start += len(CDATA)
+    elif before not in b">[":
+        return False
     at = start
     while at < stop and data[at] not in b"<\n":
         at += 1
     return data.startswith(b"</", at, stop) and _value(data, start, at, QUOTED, FEWEST)
+
+
+def named(data: bytes, end: int) -> bool:
+    """Whether behind a name, and the `value=` or `value:` that follows it or ends at `end`, there may be a secret."""
+    last, at = data[end - 1], end - 1
+    if last == 44:  # {"name": "PASSWORD", "value": "..."}
+        at, stop = end, min(len(data), end + BETWEEN_PAIR)
+        while at < stop and data[at] in SPACE:
+            at += 1
+        at = _past_quote(data, at)
+        word = next((w for w in VALUES if data[at : at + len(w)].lower() == w), b"")
+        if not word:
+            return False
+        at = _past_quote(data, at + len(word))
+        stop = min(len(data), at + 2)
+        while at < stop and data[at] in b" \t":
+            at += 1
+        return at < len(data) and data[at] in b"=:" and assignment(data, at + 1)
+    if last == 34:  # <add key="Password" value="...">
+        at -= 1
+        end -= 1
+        if at < 0 or data[at] != 61:
+            return False
+    elif last not in b"=:":
+        return False
+    if at > 0 and data[at - 1] == 32:
+        at -= 1
+    return any(data[max(0, at - len(w)) : at].lower() == w for w in VALUES) and assignment(data, end)
+
+
+def option(data: bytes, end: int) -> bool:
+    """Whether the value of which the first byte ends at `end` may be a secret."""
+    return end > 1 and assignment(data, end - 1)
+
+
+def _past_quote(data: bytes, at: int) -> int:
+    at += at < len(data) and data[at] == 92
+    return at + (at < len(data) and data[at] in b"\"'")
+
+
+def numbers(data: bytes, end: int) -> bool:
+    """Whether behind the separator that ends at `end`, and a type or a bracket, numbers stand between commas."""
+    if data[end - 1] not in b"=:":
+        return False
+    at, stop = end, min(len(data), end + LITERAL)
+    while at < stop and (data[at] in WORD or data[at] in b" \t[](){}.="):
+        at += 1
+    for _ in range(SEVERAL):
+        if at >= len(data) or data[at] != 44:
+            return False
+        at += 1
+        while at < len(data) and data[at] in b" \t":
+            at += 1
+        start = at
+        while at < len(data) and data[at] in HEX:
+            at += 1
+        if at == start:
+            return False
+    return True
+
+
+def userinfo(data: bytes, end: int) -> bool:
+    """Whether the password of a URL whose first byte ends at `end` is followed by a host."""
+    return _password(data, end - 1)
+
+
+def authority(data: bytes, end: int) -> bool:
+    """Whether a user, a password and a host stand behind `end`."""
+    at, stop = end, min(len(data), end + USER + 1)
+    while at < stop and data[at] not in NO_USER:
+        at += 1
+    return at < stop and data[at] == 58 and _password(data, at + 1)
+
+
+def _password(data: bytes, start: int) -> bool:
+    at, stop = start, min(len(data), start + PASSWORD + 2)
+    while at < stop and data[at] not in APART:
+        at += 1
+    return start < at < stop - 1 and data[at] == 64 and data[at + 1] in HOST
+
+
+def command(data: bytes, end: int) -> bool:
+    """Whether an option that a password may follow stands in the line of the command behind which `end` lies."""
+    stop = min(len(data), end + OPTIONS)
+    for at in range(end - 1, stop):
+        if data[at] in b"\r\n":
+            return False
+        if data[at] in b" \t\"'" and data.startswith(FLAGS, at + 1):
+            return True
+    return False
 
 
 def _letters(data: bytes, start: int, end: int) -> bool:
@@ -247,5 +386,15 @@ def _value(data: bytes, start: int, end: int, least: int, fewest: int) -> bool:
     return digits > 3 or letters < 3 or total >= NUMBERED * letters
 
 
-BY_LOOK: dict[int, Callable[[bytes, int], bool]] = {ASSIGNMENT: assignment, STRINGS: strings, ELEMENT: element}
+BY_LOOK: dict[int, Callable[[bytes, int], bool]] = {
+    ASSIGNMENT: assignment,
+    STRINGS: strings,
+    ELEMENT: element,
+    NAMED: named,
+    BYTES: numbers,
+    USERINFO: userinfo,
+    AUTHORITY: authority,
+    COMMAND: command,
+    OPTION: option,
+}
 assert UNIT == 16
