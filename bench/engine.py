@@ -26,7 +26,7 @@ from scanner.model import Chunk, Origin
 from scanner.ruleset import cache
 from scanner.ruleset.compile import build, compile_rules
 from scanner.ruleset.load import load
-from scanner.ruleset.ruleset import Anchor
+from scanner.ruleset.ruleset import RANKS, Anchor
 
 PIECE = 16 << 10
 """Bytes of a file of the usual size."""
@@ -58,23 +58,35 @@ def seconds(function: Callable[[], object], rounds: int = 3) -> float:
     return statistics.median(taken)
 
 
-def anchoring(anchors: Iterable[Anchor], text: bytes) -> tuple[float, int]:
-    """Seconds to search `text`, and how many hits there are."""
+def turns(*functions: Callable[[], object], rounds: int = 5) -> list[float]:
+    """The least seconds of each; they take turns, so that a machine that slows down slows all of them."""
+    least = [float("inf")] * len(functions)
+    for _ in range(rounds):
+        for number, function in enumerate(functions):
+            least[number] = min(least[number], seconds(function, 1))
+    return least
+
+
+def anchoring(anchors: Iterable[Anchor], text: bytes) -> Callable[[], int]:
+    """What searches `text` and says how many hits there are."""
     database = hyperscan.loadb(build(tuple(anchors)), hyperscan.HS_MODE_BLOCK)
     database.scratch = hyperscan.Scratch(database)
-    hits = 0
 
-    def count(*_: Any) -> None:
-        nonlocal hits
-        hits += 1
+    def search() -> int:
+        hits = 0
 
-    database.scan(text, count)
-    rounds = 3
-    return seconds(lambda: database.scan(text, count), rounds), hits // (rounds + 1)
+        def count(*_: Any) -> None:
+            nonlocal hits
+            hits += 1
+
+        database.scan(text, count)
+        return hits
+
+    return search
 
 
-def reading(engine: Engine, text: bytes) -> float:
-    """Seconds to scan `text` in pieces of a file's size."""
+def reading(engine: Engine, text: bytes) -> Callable[[], None]:
+    """What scans `text` in pieces of a file's size."""
     chunks = [Chunk(text[at : at + PIECE], Origin("bench")) for at in range(0, len(text), PIECE)]
 
     def scan() -> None:
@@ -82,7 +94,7 @@ def reading(engine: Engine, text: bytes) -> float:
             engine.scan(chunk)
 
     scan()  # patterns are compiled when they are first needed
-    return seconds(scan)
+    return scan
 
 
 def main() -> None:
@@ -96,31 +108,36 @@ def main() -> None:
     print(f"load, warm         {seconds(cache.get) * 1e3:8.1f} ms")
     text = sample(given.tree, given.megabytes << 20)
     rules, anchors = compile_rules(load(files))
-    base, hits = anchoring(anchors, text)
-    speed = len(text) / base / 1e6
-    print(
-        f"anchors            {speed:8.0f} MB/s over {len(text) / 1e6:.0f} MB, {len(anchors)} expressions, {hits} hits"
+    plain = tuple(
+        replace(anchor, rules=kept)
+        for anchor in anchors
+        if (kept := tuple(n for n in anchor.rules if not rules[n].scored and rules[n].rank != RANKS["generic"]))
     )
-    plain = tuple(replace(a, rules=kept) for a in anchors if (kept := tuple(n for n in a.rules if not rules[n].scored)))
     table = tuple((a.rules, a.kind, a.phase, a.length) for a in plain)
     ruleset = cache.get()
     off = replace(ruleset, anchors=table, database=build(plain))
-    whole, without = reading(Engine(ruleset), text), reading(Engine(off), text)
-    alone = anchoring(plain, text)[0]
+    search = anchoring(anchors, text)
+    base, alone = turns(search, anchoring(plain, text))
+    whole, without = turns(reading(Engine(ruleset), text), reading(Engine(off), text))
+    hits = search()
+    megabytes = len(text) / 1e6
+    print(
+        f"anchors            {megabytes / base:8.0f} MB/s over {megabytes:.0f} MB, {len(anchors)} expressions, {hits} hits"
+    )
     print(
         f"without a format   anchors at {alone / base:.0%} of the speed without these rules, scans at {without / whole:.0%}"
     )
-    print(f"                   ({len(text) / whole / 1e6:.0f} MB/s, {len(text) / without / 1e6:.0f} MB/s without)")
-    by_rule: dict[int, list[Anchor]] = defaultdict(list)
+    print(f"                   ({megabytes / whole:.0f} MB/s, {megabytes / without:.0f} MB/s without)")
+    by_rules: dict[tuple[int, ...], list[Anchor]] = defaultdict(list)
     for anchor in anchors:
-        for number in anchor.rules:
-            by_rule[number].append(anchor)
+        by_rules[anchor.rules].append(anchor)
     small = text[: 4 << 20]
-    suspects = sorted(by_rule, key=lambda n: -anchoring(by_rule[n], small)[0])[:60]
+    suspects = sorted(by_rules, key=lambda numbers: -turns(anchoring(by_rules[numbers], small), rounds=1)[0])[:60]
     costs = []
-    for number in suspects:
-        without, fewer = anchoring((a for a in anchors if a.rules != (number,)), text)
-        costs.append((base / without - 1, hits - fewer, rules[number].id))
+    for numbers in suspects:
+        fewer = anchoring((a for a in anchors if a.rules != numbers), text)
+        base, without = turns(search, fewer, rounds=3)
+        costs.append((base / without - 1, hits - fewer(), ", ".join(rules[n].id for n in numbers)))
     print("costliest          anchoring is so much faster without it, and its hits")
     for gain, count, name in sorted(costs, reverse=True)[:10]:
         print(f"  {gain:7.1%} {count:8} {name}")

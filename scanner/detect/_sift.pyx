@@ -179,6 +179,7 @@ cdef enum:
     FAR = 500
     FEWEST = 3
     WEAK = 8
+    NEVER = -1
     MOST = 200
     PLAIN = 6
     KEYED = 100
@@ -253,14 +254,18 @@ cdef bint _assignment(const unsigned char *text, Py_ssize_t size, Py_ssize_t end
                       const unsigned char *surprises) noexcept:
     cdef Py_ssize_t stop = size if size < end + FAR else end + FAR
     cdef Py_ssize_t at = end, start = end, after, i
-    cdef int fewest = WEAK if _weak(text, end) else FEWEST
-    cdef int turn
+    cdef int fewest = FEWEST, turn
     cdef unsigned char here = text[end - 1]
     cdef bint alpha
     if not KINDS[here] & IS_SEPARATOR and not (
         end > 1 and ((here == 62 and text[end - 2] == 45) or (here == 45 and text[end - 2] == 60))
     ):
         return False
+    turn = _key(text, end)
+    if turn == NEVER:
+        return False
+    if turn == WEAK:
+        fewest = WEAK
     for turn in range(3):
         while at < stop and KINDS[text[at]] & IS_REST:
             at += 1
@@ -529,15 +534,22 @@ cdef bint _command(const unsigned char *text, Py_ssize_t size, Py_ssize_t end) n
     return False
 
 
-cdef bint _weak(const unsigned char *text, Py_ssize_t end) noexcept:
+cdef int _key(const unsigned char *text, Py_ssize_t end) noexcept:
+    """What the last letters of the key before a separator say: that it is WEAK, that it is NEVER one, or nothing."""
     cdef Py_ssize_t at = end - 1, low = end - 48 if end > 48 else 0
-    cdef int a, b, c
+    cdef int a, b, c, before
     while at > low and not KINDS[text[at]] & IS_WORD:
         at -= 1
     if at < 2:
-        return False
+        return FEWEST
     a, b, c = _small(text[at - 2]), _small(text[at - 1]), _small(text[at])
-    return (
+    if at > 2:
+        before = _small(text[at - 3])
+        if (before == c't' and a == c'h' and b == c'o' and c == c'r') or (
+            before == c'i' and a == c'z' and b == c'e' and c == c'r'
+        ):
+            return NEVER
+    if (
         (a == c'k' and b == c'e' and (c == c'y' or c == c'n'))
         or (a == c'e' and b == c'y' and c == c's')
         or (a == c'e' and b == c'n' and c == c's')
@@ -546,7 +558,9 @@ cdef bint _weak(const unsigned char *text, Py_ssize_t end) noexcept:
         or (a == c'_' and b == c'i' and c == c'd')
         or (a == c'a' and b == c'm' and c == c'e')
         or (a == c'y' and b == c'p' and c == c'e')
-    )
+    ):
+        return WEAK
+    return FEWEST
 
 
 cdef int _small(unsigned char c) noexcept:

@@ -114,7 +114,7 @@ class Engine:
         # of a shape that tells by itself: what only a word near by makes an identifier may be a secret elsewhere
         self._components = [n for n, r in enumerate(self.rules) if (r.component or r.half) and r.rank == RANKS["token"]]
         self._patterns: dict[int, Any] = {}
-        self._openings: dict[int, re.Pattern[bytes]] = {}
+        self._openings: dict[int, tuple[re.Pattern[bytes], int]] = {}
         self._values: dict[tuple[int, bytes], str] = {}
         self._explain = explain
         self._patient = patient
@@ -358,11 +358,12 @@ class Engine:
         rule = self.rules[number]
         if not rule.openings:
             return range(low, high)
-        opening = self._openings.get(number)
-        if opening is None:
-            words = b"|".join(re.escape(bytes.fromhex(x)) for x in rule.openings)
-            opening = self._openings[number] = re.compile(words, re.IGNORECASE)
-        longest = max(map(len, rule.openings)) // 2
+        known = self._openings.get(number)
+        if known is None:
+            words = [bytes.fromhex(x) for x in rule.openings]
+            pattern = re.compile(b"|".join(map(re.escape, words)), re.IGNORECASE)
+            known = self._openings[number] = pattern, max(map(len, words))
+        opening, longest = known
         return [found.start() for found in opening.finditer(data, low, high + longest) if found.start() < high]
 
     def _judge(self, number: int, data: bytes, begin: int, span: Span, value: bytes) -> Candidate | None:

@@ -43,6 +43,8 @@ KEYED = 100
 WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 ENDS = (b"key", b"eys", b"ken", b"ens", b"uth", b"ion", b"_id", b"ame", b"ype")
 """What the many keys end with that name no secret by themselves."""
+NEVER = (b"thor", b"izer")
+"""What keys end with that only look like one of a secret: author, tokenizer."""
 REST = b"=>:-"
 IDENTIFIER = WORD | frozenset(b".$:\\[]")
 QUOTES = b"\"'`"
@@ -76,7 +78,7 @@ ENTITY = b"&quot;"
 CDATA = b"<![CDATA["
 BETWEEN = b" \t=:|+?!<->,\"'`\\])}*>\xef\xbc\x9a"
 """What stands between a key and its value."""
-BEFORE_KEY = (b" ", b"\n", b"\t", b";", b"(", b"{", b",", b"&", b'"', b"'", b"/")
+BEFORE_KEY = b" \n\t;({,&\"'/"
 """What a key stands behind."""
 
 
@@ -85,7 +87,10 @@ def assignment(data: bytes, end: int) -> bool:
     if data[end - 1] not in SEPARATORS and data[max(0, end - 2) : end] not in (b"->", b"<-"):
         return False
     at, stop = end, min(len(data), end + FAR)
-    fewest = WEAK if _weak(data, end) else FEWEST
+    last = _last_word(data, end)
+    if last in NEVER:
+        return False
+    fewest = WEAK if last[-3:] in ENDS else FEWEST
     start = at
     for _ in range(3):  # a type, a call or a prefix may stand before the value
         while at < stop and data[at] in REST:
@@ -185,7 +190,10 @@ def key(data: bytes, low: int, end: int) -> int:
     head = data[low:end].rstrip(BETWEEN)
     if head.endswith(b"("):
         head = head[:-1].rstrip(b" ")
-    return low + max(map(head.rfind, BEFORE_KEY)) + 1
+    at = len(head)
+    while at and head[at - 1] not in BEFORE_KEY:
+        at -= 1
+    return low + at
 
 
 def strings(data: bytes, end: int) -> bool:
@@ -327,12 +335,12 @@ def _letters(data: bytes, start: int, end: int) -> bool:
     return all(97 <= c | 32 <= 122 for c in data[start:end])
 
 
-def _weak(data: bytes, end: int) -> bool:
-    """Whether the key before the separator is of the many that name no secret by themselves."""
+def _last_word(data: bytes, end: int) -> bytes:
+    """The last four bytes of the key before the separator, in small letters."""
     at, low = end - 1, max(0, end - 48)
     while at > low and data[at] not in WORD:
         at -= 1
-    return data[max(0, at - 2) : at + 1].lower() in ENDS
+    return data[max(0, at - 3) : at + 1].lower()
 
 
 def _quoted(data: bytes, at: int, stop: int, fewest: int) -> tuple[bool, int]:
