@@ -103,8 +103,8 @@ def assignment(data: bytes, end: int) -> bool:
         while at < stop and data[at] == 92:
             at += 1
         if at < stop and data[at] in QUOTES:
-            good, last = _quoted(data, at, stop, fewest)
-            return good or (fewest == FEWEST and at == end and last < stop and plain(data, end, at + 1, last))
+            good, close = _quoted(data, at, stop, fewest)
+            return good or (fewest == FEWEST and at == end and close < stop and plain(data, end, at + 1, close))
         at = start
         if data.startswith(b"$(", at, stop):
             at += 2

@@ -2,7 +2,7 @@
 """Applying a delta and naming what it may have changed: the compiled twin of `kernel_py`, which documents it."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy
 
@@ -22,9 +22,10 @@ def apply(bytes base not None, bytes patch not None, Py_ssize_t span, Py_ssize_t
     cdef int op
     cdef bytes target
     cdef unsigned char *out
-    cdef list copies = []
+    cdef Copies copies
     cdef list windows = []
 
+    copies.all, copies.count, copies.room = NULL, 0, 0
     if _size(ops, size, &at) != base_size:
         raise BadDelta("its base has another size")
     target_size = _size(ops, size, &at)
@@ -32,66 +33,91 @@ def apply(bytes base not None, bytes patch not None, Py_ssize_t span, Py_ssize_t
         raise BadDelta("its target is too large")
     target = PyBytes_FromStringAndSize(NULL, target_size)
     out = <unsigned char *> PyBytes_AS_STRING(target)
-    while at < size:
-        op = ops[at]
-        at += 1
-        if op & 0x80:
-            start = 0
-            length = (op & 1) + (op >> 1 & 1) + (op >> 2 & 1) + (op >> 3 & 1) + (op >> 4 & 1) + (op >> 5 & 1) + (op >> 6 & 1)
-            if length > size - at:
-                raise BadDelta("it ends within a copy")
-            length = 0
-            if op & 0x01:
-                start = ops[at]; at += 1
-            if op & 0x02:
-                start |= <Py_ssize_t> ops[at] << 8; at += 1
-            if op & 0x04:
-                start |= <Py_ssize_t> ops[at] << 16; at += 1
-            if op & 0x08:
-                start |= <Py_ssize_t> ops[at] << 24; at += 1
-            if op & 0x10:
-                length = ops[at]; at += 1
-            if op & 0x20:
-                length |= <Py_ssize_t> ops[at] << 8; at += 1
-            if op & 0x40:
-                length |= <Py_ssize_t> ops[at] << 16; at += 1
-            if length == 0:
-                length = 0x10000
-            if start > base_size or length > base_size - start:
-                raise BadDelta("it copies from beyond its base")
-            if length > target_size - done:
-                raise BadDelta("it makes more than it says")
-            memcpy(out + done, source + start, length)
-            if copy_length and copy_target + copy_length == done and copy_base + copy_length == start:
-                copy_length += length
+    try:
+        while at < size:
+            op = ops[at]
+            at += 1
+            if op & 0x80:
+                start = 0
+                length = (op & 1) + (op >> 1 & 1) + (op >> 2 & 1) + (op >> 3 & 1) + (op >> 4 & 1) + (op >> 5 & 1) + (op >> 6 & 1)
+                if length > size - at:
+                    raise BadDelta("it ends within a copy")
+                length = 0
+                if op & 0x01:
+                    start = ops[at]; at += 1
+                if op & 0x02:
+                    start |= <Py_ssize_t> ops[at] << 8; at += 1
+                if op & 0x04:
+                    start |= <Py_ssize_t> ops[at] << 16; at += 1
+                if op & 0x08:
+                    start |= <Py_ssize_t> ops[at] << 24; at += 1
+                if op & 0x10:
+                    length = ops[at]; at += 1
+                if op & 0x20:
+                    length |= <Py_ssize_t> ops[at] << 8; at += 1
+                if op & 0x40:
+                    length |= <Py_ssize_t> ops[at] << 16; at += 1
+                if length == 0:
+                    length = 0x10000
+                if start > base_size or length > base_size - start:
+                    raise BadDelta("it copies from beyond its base")
+                if length > target_size - done:
+                    raise BadDelta("it makes more than it says")
+                memcpy(out + done, source + start, length)
+                if copy_length and copy_target + copy_length == done and copy_base + copy_length == start:
+                    copy_length += length
+                else:
+                    if copy_length and span:
+                        _copied(&copies, copy_target, copy_base, copy_length)
+                    copy_target = done
+                    copy_base = start
+                    copy_length = length
+                    if span and (done or start):  # a seam, but where both begin
+                        _widen(windows, &low, &high, done, done, span, target_size)
+                done += length
+            elif op:
+                if op > size - at:
+                    raise BadDelta("it ends within an insertion")
+                if op > target_size - done:
+                    raise BadDelta("it makes more than it says")
+                memcpy(out + done, ops + at, op)
+                at += op
+                if span:
+                    _widen(windows, &low, &high, done, done + op, span, target_size)
+                done += op
             else:
-                if copy_length and span:
-                    copies.append((copy_target, copy_base, copy_length))
-                copy_target = done
-                copy_base = start
-                copy_length = length
-                if span and (done or start):  # a seam, but where both begin
-                    _widen(windows, &low, &high, done, done, span, target_size)
-            done += length
-        elif op:
-            if op > size - at:
-                raise BadDelta("it ends within an insertion")
-            if op > target_size - done:
-                raise BadDelta("it makes more than it says")
-            memcpy(out + done, ops + at, op)
-            at += op
-            if span:
-                _widen(windows, &low, &high, done, done + op, span, target_size)
-            done += op
-        else:
-            raise BadDelta("it holds an unknown operation")
-    if done != target_size:
-        raise BadDelta("it makes less than it says")
-    if copy_length and span:
-        copies.append((copy_target, copy_base, copy_length))
-    if low >= 0:
-        windows.append((low, high))
-    return target, copies, windows
+                raise BadDelta("it holds an unknown operation")
+        if done != target_size:
+            raise BadDelta("it makes less than it says")
+        if copy_length and span:
+            _copied(&copies, copy_target, copy_base, copy_length)
+        if low >= 0:
+            windows.append((low, high))
+        return target, PyBytes_FromStringAndSize(<const char *> copies.all, copies.count * <Py_ssize_t> sizeof(Copy)), windows
+    finally:
+        PyMem_Free(copies.all)
+
+
+cdef struct Copy:
+    long long target, base, length
+
+
+cdef struct Copies:
+    Copy *all
+    Py_ssize_t count, room
+
+
+cdef int _copied(Copies *copies, Py_ssize_t target, Py_ssize_t base, Py_ssize_t length) except -1:
+    cdef Copy *more
+    if copies.count == copies.room:
+        copies.room = 2 * copies.room + 64
+        more = <Copy *> PyMem_Realloc(copies.all, copies.room * sizeof(Copy))
+        if more == NULL:
+            raise MemoryError
+        copies.all = more
+    copies.all[copies.count] = Copy(target, base, length)
+    copies.count += 1
+    return 0
 
 
 cdef int _widen(list windows, Py_ssize_t *low, Py_ssize_t *high, Py_ssize_t start, Py_ssize_t stop,
@@ -141,14 +167,16 @@ cdef struct Reach:
     int back, forward
 
 
-def carry(bytes hits not None, list found not None, list places not None, list copies not None,
+def carry(bytes hits not None, list found not None, list places not None, bytes copies not None,
           Py_ssize_t base_size, Py_ssize_t target_size, Py_ssize_t span, bytes reaches not None):
     cdef const Hit *old = <const Hit *> PyBytes_AS_STRING(hits)
     cdef const Reach *reach = <const Reach *> PyBytes_AS_STRING(reaches)
     cdef Py_ssize_t count = PyBytes_GET_SIZE(hits) // <Py_ssize_t> sizeof(Hit)
     cdef Py_ssize_t anchors = PyBytes_GET_SIZE(reaches) // <Py_ssize_t> sizeof(Reach)
     cdef Py_ssize_t target, base, length, stop, first, low, high, at, place = -1, offset = 0, shift = 0
-    cdef Py_ssize_t made = 0, room, i, n
+    cdef Py_ssize_t made = 0, room, i, n, run
+    cdef Py_ssize_t runs = PyBytes_GET_SIZE(copies) // <Py_ssize_t> sizeof(Copy) if count else 0
+    cdef const Copy *copied = <const Copy *> PyBytes_AS_STRING(copies)
     cdef Py_ssize_t end, anchor
     cdef bint left, right
     cdef Marked *out
@@ -157,14 +185,14 @@ def carry(bytes hits not None, list found not None, list places not None, list c
     cdef Hit *into
 
     room = len(found)
-    if count:
-        for target, base, length in copies:
-            room += _upto(old, count, base + length) - _upto(old, count, base)
+    for run in range(runs):
+        room += _upto(old, count, copied[run].base + copied[run].length) - _upto(old, count, copied[run].base)
     out = <Marked *> PyMem_Malloc((room + 1) * sizeof(Marked))
     if out == NULL:
         raise MemoryError
     try:
-        for target, base, length in copies if count else []:
+        for run in range(runs):
+            target, base, length = copied[run].target, copied[run].base, copied[run].length
             stop = base + length
             first = _upto(old, count, 0 if base == 0 and target == 0 else base + span - 1)
             for i in range(first, count):
@@ -223,6 +251,27 @@ def carry(bytes hits not None, list found not None, list places not None, list c
         PyMem_Free(out)
 
 
+def follow(list marks not None, bytes copies not None, Py_ssize_t base_size, Py_ssize_t target_size, Py_ssize_t span):
+    cdef const Copy *copied = <const Copy *> PyBytes_AS_STRING(copies)
+    cdef Py_ssize_t runs = PyBytes_GET_SIZE(copies) // <Py_ssize_t> sizeof(Copy), run, number = -1
+    cdef Py_ssize_t end, back, forward, stop
+    cdef bint first, left, right
+    cdef list out = []
+    for end, back, forward in marks:
+        number += 1
+        for run in range(runs):
+            stop = copied[run].base + copied[run].length
+            first = copied[run].base == 0 and copied[run].target == 0
+            if not (first or copied[run].base + span <= end) or not copied[run].base < end <= stop:
+                continue
+            left = first or copied[run].base <= end - back
+            right = end + forward <= stop or (
+                stop == base_size and copied[run].target + copied[run].length == target_size
+            )
+            out.append((number, <Py_ssize_t> (copied[run].target - copied[run].base), left and right))
+    return out
+
+
 cdef struct Marked:
     int end, anchor, fresh
 
@@ -254,7 +303,7 @@ cdef struct Entry:
     bint folder
 
 
-def changed_entries(bytes base not None, bytes target not None, bytes index not None, list copies not None,
+def changed_entries(bytes base not None, bytes target not None, bytes index not None, bytes copies not None,
                     Py_ssize_t oid_size, set wanted not None, dict names not None, Py_ssize_t owner,
                     bytearray edges not None, bytearray oids not None):
     cdef const unsigned char *a = <const unsigned char *> PyBytes_AS_STRING(base)
@@ -262,7 +311,9 @@ def changed_entries(bytes base not None, bytes target not None, bytes index not 
     cdef const int *stops = <const int *> PyBytes_AS_STRING(index)
     cdef Py_ssize_t a_size = PyBytes_GET_SIZE(base), b_size = PyBytes_GET_SIZE(target)
     cdef Py_ssize_t count = PyBytes_GET_SIZE(index) // <Py_ssize_t> sizeof(int)
-    cdef Py_ssize_t old = 0, new = 0, taken = 0, made = 0, run = 0, runs = len(copies), room, upto, i
+    cdef Py_ssize_t old = 0, new = 0, taken = 0, made = 0, run = 0, room, upto, i
+    cdef Py_ssize_t runs = PyBytes_GET_SIZE(copies) // <Py_ssize_t> sizeof(Copy)
+    cdef const Copy *copied = <const Copy *> PyBytes_AS_STRING(copies)
     cdef Py_ssize_t at = 0, start = 0, length = 0
     cdef Entry left, right
     cdef bint has_left = False, has_right = False
@@ -281,7 +332,7 @@ def changed_entries(bytes base not None, bytes target not None, bytes index not 
         while True:
             if not has_left and not has_right:
                 while run < runs:
-                    at, start, length = copies[run]
+                    at, start, length = copied[run].target, copied[run].base, copied[run].length
                     if new < at + length:
                         break
                     run += 1
@@ -554,7 +605,8 @@ cdef class _Walk:
         cdef Py_ssize_t number, parent = -1, finished = -1, left
         cdef bytes base = b"", data = None
         cdef object text = None, places = None
-        cdef list copies = [], windows, below = None
+        cdef bytes copies = b""
+        cdef list windows, below = None
         if not self._stack:
             raise StopIteration
         number = self._stack.pop()

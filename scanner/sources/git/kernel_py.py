@@ -9,13 +9,15 @@ import struct
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from isal import isal_zlib
 
-Copy = tuple[int, int, int]
-"""Offset in the target, offset in the base, length."""
+Copies = bytes
+"""Three native 64-bit numbers each: offset in the target, offset in the base, length."""
+COPY = 24
+"""Bytes of one."""
 Window = tuple[int, int]
 """A stretch of a target: from, up to."""
 Place = tuple[int, int, int]
@@ -24,7 +26,7 @@ Hit = tuple[int, int]
 """An anchor's end in the data, and its number."""
 
 
-Step = tuple[int, int, bytes, bytes | None, list[Copy], bytes | None, list[Place] | None, bool, int]
+Step = tuple[int, int, bytes, bytes | None, Copies, bytes | None, list[Place] | None, bool, int]
 """An object's number; the number of what it is a delta against (-1: it is whole), and the content of that; its own, None when it
 cannot be read; what it copied; what must be looked at in it, and where that stands; whether others are deltas against it;
 and the number of the object of which this was the last such one (-1: of none)."""
@@ -39,7 +41,7 @@ class BadDelta(ValueError):
     """The delta is damaged, does not belong to its base, or makes too much."""
 
 
-def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, list[Copy], list[Window]]:
+def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, Copies, list[Window]]:
     """The target of `patch` on `base`, what it copied (runs that go on in both are one), and its windows.
 
     Every stretch of up to `span` bytes that touches what was inserted, or a seam between two copies, lies in a window. With
@@ -53,7 +55,7 @@ def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, list
         raise BadDelta("its target is too large")
     size = len(patch)
     pieces: list[bytes] = []
-    copies: list[Copy] = []
+    copies: list[tuple[int, int, int]] = []
     edits: list[Window] = []
     done = 0
     while at < size:
@@ -99,7 +101,7 @@ def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, list
     if done != target_size:
         raise BadDelta("it makes less than it says")
     if not span:
-        return b"".join(pieces), [], []
+        return b"".join(pieces), b"", []
     windows: list[Window] = []
     for start, end in edits:
         low, high = max(0, start - span + 1), min(target_size, end + span - 1)
@@ -107,7 +109,16 @@ def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, list
             windows[-1] = (windows[-1][0], max(high, windows[-1][1]))
         else:
             windows.append((low, high))
-    return b"".join(pieces), copies, windows
+    return b"".join(pieces), packed(copies), windows
+
+
+def packed(copies: Iterable[tuple[int, int, int]]) -> Copies:
+    return array("q", [number for copy in copies for number in copy]).tobytes()
+
+
+def unpacked(copies: Copies) -> list[tuple[int, int, int]]:
+    numbers = memoryview(copies).cast("q").tolist()
+    return list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
 
 
 def gather(target: bytes, windows: list[Window]) -> tuple[bytes, list[Place]]:
@@ -129,7 +140,7 @@ def carry(
     hits: bytes,
     found: list[Hit],
     places: list[Place],
-    copies: list[Copy],
+    copies: Copies,
     base_size: int,
     target_size: int,
     span: int,
@@ -145,16 +156,12 @@ def carry(
     numbers = memoryview(hits).cast("i").tolist()
     reach = memoryview(reaches).cast("i").tolist()
     marks: dict[Hit, bool] = {}
-    for end, anchor in zip(numbers[::2], numbers[1::2], strict=True):
-        for target, base, length in copies:
-            stop = base + length
-            first = base == target == 0
-            if not (first or base + span <= end) or not base < end <= stop:
-                continue
-            left = first or base <= end - reach[2 * anchor]
-            right = end + reach[2 * anchor + 1] <= stop or (stop == base_size and target + length == target_size)
-            hit = (end + target - base, anchor)
-            marks[hit] = marks.get(hit, False) or (left and right)
+    known = list(zip(numbers[::2], numbers[1::2], strict=True))
+    reached = [(end, reach[2 * anchor], reach[2 * anchor + 1]) for end, anchor in known]
+    for number, by, intact in follow(reached, copies, base_size, target_size, span):
+        end, anchor = known[number]
+        hit = (end + by, anchor)
+        marks[hit] = marks.get(hit, False) or intact
     offsets = [offset for offset, _, _ in places]
     for end, anchor in found:
         offset, low, high = places[bisect_right(offsets, end - 1) - 1]
@@ -166,11 +173,34 @@ def carry(
     return flat.tobytes(), [hit for hit in ordered if not marks[hit]]
 
 
+def follow(
+    marks: list[tuple[int, int, int]], copies: Copies, base_size: int, target_size: int, span: int
+) -> list[tuple[int, int, bool]]:
+    """Where copies took what stands in a base. `marks` are its ends, and how many bytes before and after each it depends on; its
+    anchor is at most `span` bytes long.
+
+    For each mark, by its number, and each copy that took its anchor: how much further on it stands in the target, and whether
+    all that it depends on is there too. A text's edge counts as unchanged where base and target alike end there.
+    """
+    runs = unpacked(copies)
+    out = []
+    for number, (end, back, forward) in enumerate(marks):
+        for target, base, length in runs:
+            stop = base + length
+            first = base == target == 0
+            if not (first or base + span <= end) or not base < end <= stop:
+                continue
+            left = first or base <= end - back
+            right = end + forward <= stop or (stop == base_size and target + length == target_size)
+            out.append((number, target - base, left and right))
+    return out
+
+
 def changed_entries(
     base: bytes,
     target: bytes,
     index: bytes,
-    copies: list[Copy],
+    copies: Copies,
     oid_size: int,
     wanted: set[bytes],
     names: dict[bytes, int],
@@ -192,12 +222,13 @@ def changed_entries(
         raise ValueError("the index is of another tree")
     made: list[int] = []
     left = right = None
+    runs = unpacked(copies)
     old = new = taken = run = 0
     while True:
         if left is None and right is None:
-            while run < len(copies) and copies[run][0] + copies[run][2] <= new:
+            while run < len(runs) and runs[run][0] + runs[run][2] <= new:
                 run += 1
-            at, start, length = copies[run] if run < len(copies) else (0, 0, 0)
+            at, start, length = runs[run] if run < len(runs) else (0, 0, 0)
             if length and at <= new and old - start == new - at:  # both stand in one copied run: go to its end
                 upto = bisect_right(stops, start + length)
                 if upto > taken:
@@ -337,7 +368,7 @@ class Chains:
             parent = self._parents[number] if number != root else -1
             finished = -1
             base = b""
-            copies: list[Copy] = []
+            copies = b""
             data = text = places = None
             try:
                 if parent < 0:

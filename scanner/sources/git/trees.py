@@ -88,7 +88,7 @@ class Notes:
         self._more: list[tuple[bytes, bytes]] = []
         self._oid_size = oid_size
 
-    def tree(self, owner: int, base: bytes, data: bytes, index: bytes, copies: list[tuple[int, int, int]]) -> bytes:
+    def tree(self, owner: int, base: bytes, data: bytes, index: bytes, copies: bytes) -> bytes:
         """What a tree has that the one it is made from has not, and the other way round. See `kernel_py.changed_entries`
         for `index`, `copies` and what is returned. Raises BadDelta when one is no tree."""
         made: bytes = self._kernel.changed_entries(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from scanner.model import Chunk, Origin
 from scanner.sources.git.chains import kernel, open_chains
-from scanner.sources.git.kernel_py import Copy, Place
+from scanner.sources.git.kernel_py import COPY, Copies, Place
 from scanner.sources.git.objects import Entry, message
 from scanner.sources.git.pack import BLOB, COMMIT, KINDS, Ints, Pack
 from scanner.sources.git.trees import Notes
@@ -114,19 +114,19 @@ class Walk:
         data: bytes,
         found: list[tuple[int, int]],
         places: list[Place],
-        copies: list[Copy],
+        copies: Copies,
         seen: Seen,
         base: bytes,
     ) -> Seen:
         """What there is in an object: carried over from its base, or read."""
         reader = self._reader
-        if len(seen.pairs) * len(copies) > PATIENCE:
-            found, places, copies, seen = reader.hits(data), [(0, 0, len(data))], [], NOTHING
+        if len(seen.pairs) * len(copies) // COPY > PATIENCE:
+            found, places, copies, seen = reader.hits(data), [(0, 0, len(data))], b"", NOTHING
         sizes = len(base), len(data), reader.span
         hits, again = self._kernel.carry(seen.hits, found, places, copies, *sizes, reader.reaches)
         pairs: list[Any] = []
         if seen.pairs:
-            pairs, more = carry(seen.pairs, copies, *sizes)
+            pairs, more = carry(self._kernel, seen.pairs, copies, *sizes)
             if more:
                 again = sorted({*again, *more})
         if again and (again := reader.sift(data, again)):
@@ -155,22 +155,17 @@ PATIENCE = 1 << 20
 """More comparisons than this cost more than reading the whole target."""
 
 
-def carry(
-    pairs: list[Any], copies: list[tuple[int, int, int]], base_size: int, target_size: int, span: int
-) -> tuple[list[Any], list[tuple[int, int]]]:
+
+def carry(kernel: Any, pairs: list[Any], copies: Copies, *sizes: int) -> tuple[list[Any], list[tuple[int, int]]]:
     """What was found in the base and holds for the target as well, moved; and the hits that must be read again because
-    bytes that what they led to depends on have changed although the anchor, of at most `span` bytes, has not."""
+    bytes that what they led to depends on have changed although the anchor has not. `sizes` are as `kernel.follow` takes them."""
     kept = []
     again = []
-    for pair in pairs:
-        low, high = pair.end - pair.back, pair.end + pair.forward
-        for target, base, length in copies:
-            stop = base + length
-            first = base == target == 0
-            if not (first or base + span <= pair.end) or not base < pair.end <= stop:
-                continue
-            if (first or base <= low) and (high <= stop or (stop == base_size and target + length == target_size)):
-                kept.append(pair.moved(target - base))
-            else:
-                again.append((pair.end + target - base, pair.anchor))
+    marks = [(pair.end, pair.back, pair.forward) for pair in pairs]
+    for number, by, intact in kernel.follow(marks, copies, *sizes):
+        pair = pairs[number]
+        if intact:
+            kept.append(pair.moved(by))
+        else:
+            again.append((pair.end + by, pair.anchor))
     return kept, again

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.sources.git import chains, kernel_py
-from scanner.sources.git.kernel_py import BadDelta
+from scanner.sources.git.kernel_py import BadDelta, packed, unpacked
 from scanner.sources.git.pack import BLOB, ROOT, Pack, children, open_pack
 from tests.sources.git import repositories
 from tests.sources.git.repositories import copy, number
@@ -95,9 +95,9 @@ def test_right_deltas_are_applied(seed: int, span: int) -> None:
     compiled = chains.compiled.apply(base, patch, span, LIMIT)
     assert compiled == kernel_py.apply(base, patch, span, LIMIT)
     assert compiled[0] == target == simple(base, patch)
-    for at, start, length in compiled[1]:
+    for at, start, length in unpacked(compiled[1]):
         assert target[at : at + length] == base[start : start + length]
-    assert chains.compiled.apply(base, patch, 0, LIMIT) == kernel_py.apply(base, patch, 0, LIMIT) == (target, [], [])
+    assert chains.compiled.apply(base, patch, 0, LIMIT) == kernel_py.apply(base, patch, 0, LIMIT) == (target, b"", [])
 
 
 @relaxed
@@ -164,14 +164,14 @@ def test_a_copy_of_65536_bytes(kernel: Any) -> None:
     patch = number(len(base)) + number(0x10001) + copy(3, 0x10000) + b"\x01x"
     assert kernel.apply(base, patch, 2, LIMIT) == (
         base[3 : 3 + 0x10000] + b"x",
-        [(0, 3, 0x10000)],
+        packed([(0, 3, 0x10000)]),
         [(0, 1), (0xFFFF, 0x10001)],
     )
 
 
 def test_neighbouring_copies_are_one(kernel: Any) -> None:
     patch = number(10) + number(10) + copy(0, 4) + copy(4, 6)
-    assert kernel.apply(TEN, patch, 3, LIMIT) == (TEN, [(0, 0, 10)], [])
+    assert kernel.apply(TEN, patch, 3, LIMIT) == (TEN, packed([(0, 0, 10)]), [])
 
 
 @relaxed
@@ -207,7 +207,7 @@ def test_what_lies_in_no_window_was_copied(seed: int, span: int) -> None:
     assert all(one[1] < other[0] for one, other in itertools.pairwise(windows))
     for start in range(len(target) - span + 1):
         if not any(low <= start and start + span <= high for low, high in windows):
-            assert any(at <= start and start + span <= at + length for at, _, length in copies), start
+            assert any(at <= start and start + span <= at + length for at, _, length in unpacked(copies)), start
 
 
 WORDS = [re.compile(w) for w in (rb"token", rb"a[a-z]{0,20}e", rb"[0-9]{2,6}", rb"\n", rb"=.{1,9}\n")]
@@ -266,14 +266,16 @@ def test_hits_in_order_are_carried_alike_whatever_they_are(
     hits: list[tuple[int, int]], found: list[tuple[int, int]], copies: list[tuple[int, int, int]]
 ) -> None:
     reaches = array("i", [n for reach in REACH[:4] for n in reach]).tobytes()
-    given = (flat(sorted(set(hits))), sorted(found), [(0, 0, 30), (40, 70, 90)], copies, 120, 120, 7, reaches)
+    given = (flat(sorted(set(hits))), sorted(found), [(0, 0, 30), (40, 70, 90)], packed(copies), 120, 120, 7, reaches)
     assert chains.compiled.carry(*given) == kernel_py.carry(*given)
+    marks = [(end, *REACH[number]) for end, number in hits]
+    assert chains.compiled.follow(marks, *given[3:7]) == kernel_py.follow(marks, *given[3:7])
 
 
 @pytest.mark.parametrize("anchor", [-1, 5, 1 << 30])
 def test_an_anchor_that_is_none_is_refused(anchor: int) -> None:
     with pytest.raises(IndexError):
-        chains.compiled.carry(flat([(9, anchor)]), [], [], [(0, 0, 20)], 20, 20, 3, REACHED)
+        chains.compiled.carry(flat([(9, anchor)]), [], [], packed([(0, 0, 20)]), 20, 20, 3, REACHED)
 
 
 def packed_by_git(folder: Path, depth: int) -> tuple[Pack, list[bytes]]:
@@ -342,7 +344,7 @@ def told(kernel: Any, base: bytes, target: bytes, wanted: set[bytes], seed: int)
     """What a kernel says has changed: names, codes and ids; what it made of the names already there is in it as well."""
     names, edges, oids = {b"known": 0}, bytearray(), bytearray()
     given = (20, wanted, {}, 0, bytearray(), bytearray())
-    index = outcome(kernel.changed_entries, b"", base, b"", [], *given)
+    index = outcome(kernel.changed_entries, b"", base, b"", b"", *given)
     if isinstance(index, str):
         return index
     _, copies, _ = kernel.apply(base, repositories.delta(base, target, Random(seed)), 1, LIMIT)
@@ -351,7 +353,7 @@ def told(kernel: Any, base: bytes, target: bytes, wanted: set[bytes], seed: int)
         return said
     owners, codes = (memoryview(bytes(edges)).cast("q").tolist()[n::2] for n in (0, 1))
     assert set(owners) <= {7}
-    assert said == outcome(kernel.changed_entries, b"", target, b"", [], *given)
+    assert said == outcome(kernel.changed_entries, b"", target, b"", b"", *given)
     return names, codes, [bytes(oids[at : at + 20]) for at in range(0, len(oids), 20)]
 
 

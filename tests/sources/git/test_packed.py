@@ -178,7 +178,7 @@ def limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 def test_all_paths_find_the_same_where_much_is_too_large_for_the_fast_one(
     ruleset: Ruleset, scanner: Scanner, counts: Counter[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit(monkeypatch, 4000)
+    limit(monkeypatch, 8000)
     examples(ruleset, scanner, counts, tmp_path, LAYOUTS, EXAMPLES // 4)
     assert counts["places"] and counts["carried"] and counts["left to git"]
 
