@@ -468,9 +468,15 @@ cdef bint _named(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, con
         return False
     if at > 0 and text[at - 1] == 32:
         at -= 1
-    return (_reads(text, at - 5, at, "value", 5) or _reads(text, at - 7, at, "content", 7)) and _assignment(
-        text, size, end, surprises
-    )
+    if _reads(text, at - 5, at, "value", 5):
+        at -= 5
+    elif _reads(text, at - 7, at, "content", 7):
+        at -= 7
+    else:
+        return False
+    if at < 1 or KINDS[text[at - 1]] & IS_WORD or text[at - 1] == 46 or text[at - 1] == 45 or text[at - 1] == 36:
+        return False
+    return _assignment(text, size, end, surprises)
 
 
 cdef bint _numbers(const unsigned char *text, Py_ssize_t size, Py_ssize_t end) noexcept:
@@ -545,6 +551,8 @@ cdef int _key(const unsigned char *text, Py_ssize_t end) noexcept:
     a, b, c = _small(text[at - 2]), _small(text[at - 1]), _small(text[at])
     if at > 2:
         before = _small(text[at - 3])
+        if before == c'd' and a == c'-' and b == c'b' and c == c'y':
+            return NEVER
         if (before == c't' and a == c'h' and b == c'o' and c == c'r') or (
             before == c'i' and a == c'z' and b == c'e' and c == c'r'
         ):

@@ -43,9 +43,10 @@ KEYED = 100
 WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 ENDS = (b"key", b"eys", b"ken", b"ens", b"uth", b"ion", b"_id", b"ame", b"ype")
 """What the many keys end with that name no secret by themselves."""
-NEVER = (b"thor", b"izer")
-"""What keys end with that only look like one of a secret: author, tokenizer."""
+NEVER = (b"thor", b"izer", b"d-by")
+"""What keys end with that only look like one of a secret: author, tokenizer, co-authored-by."""
 REST = b"=>:-"
+KEYLIKE = WORD | frozenset(b".-$")
 IDENTIFIER = WORD | frozenset(b".$:\\[]")
 QUOTES = b"\"'`"
 END = frozenset(b' \t\r\n"`,&<>;\\')
@@ -266,7 +267,8 @@ def named(data: bytes, end: int) -> bool:
         return False
     if at > 0 and data[at - 1] == 32:
         at -= 1
-    return any(data[max(0, at - len(w)) : at].lower() == w for w in VALUES) and assignment(data, end)
+    word = next((w for w in VALUES if data[max(0, at - len(w)) : at].lower() == w), b"")
+    return bool(word) and at > len(word) and data[at - len(word) - 1] not in KEYLIKE and assignment(data, end)
 
 
 def option(data: bytes, end: int) -> bool:

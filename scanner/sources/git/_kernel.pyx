@@ -67,7 +67,7 @@ def apply(bytes base not None, bytes patch not None, Py_ssize_t span, Py_ssize_t
                 if copy_length and copy_target + copy_length == done and copy_base + copy_length == start:
                     copy_length += length
                 else:
-                    if copy_length and span:
+                    if copy_length:
                         _copied(&copies, copy_target, copy_base, copy_length)
                     copy_target = done
                     copy_base = start
@@ -89,7 +89,7 @@ def apply(bytes base not None, bytes patch not None, Py_ssize_t span, Py_ssize_t
                 raise BadDelta("it holds an unknown operation")
         if done != target_size:
             raise BadDelta("it makes less than it says")
-        if copy_length and span:
+        if copy_length:
             _copied(&copies, copy_target, copy_base, copy_length)
         if low >= 0:
             windows.append((low, high))
@@ -306,6 +306,11 @@ cdef struct Entry:
 def changed_entries(bytes base not None, bytes target not None, bytes index not None, bytes copies not None,
                     Py_ssize_t oid_size, set wanted not None, dict names not None, Py_ssize_t owner,
                     bytearray edges not None, bytearray oids not None):
+    return _changed_entries(base, target, index, copies, oid_size, wanted, names, owner, edges, oids)
+
+
+cdef bytes _changed_entries(bytes base, bytes target, bytes index, bytes copies, Py_ssize_t oid_size, set wanted,
+                            dict names, Py_ssize_t owner, bytearray edges, bytearray oids):
     cdef const unsigned char *a = <const unsigned char *> PyBytes_AS_STRING(base)
     cdef const unsigned char *b = <const unsigned char *> PyBytes_AS_STRING(target)
     cdef const int *stops = <const int *> PyBytes_AS_STRING(index)
@@ -529,8 +534,23 @@ cdef class Chains:
             raise ValueError("too large for this path")
         return _inflated(self._data[self._starts[number]:self._ends[number]], size)
 
-    def walk(self, Py_ssize_t root, Py_ssize_t span, bint gathers):
-        return _Walk(self, root, span, gathers)
+    def walk(self, Py_ssize_t root, Py_ssize_t span):
+        return _Walk(self, root, span)
+
+    def note(self, Py_ssize_t root, Py_ssize_t oid_size, set wanted not None, dict names not None,
+             bytearray edges not None, bytearray oids not None):
+        cdef _Walk walk = _Walk(self, root, 0)
+        cdef dict indexes = {-1: b""}
+        cdef bytes index
+        while walk._step():
+            if walk._data is None:
+                raise ValueError(f"object {walk._number} of its pack is damaged")
+            index = _changed_entries(walk._base, walk._data, indexes[walk._parent], walk._copies, oid_size, wanted,
+                                     names, walk._number, edges, oids)
+            if walk._keeps:
+                indexes[walk._number] = index
+            if walk._finished >= 0:
+                del indexes[walk._finished]
 
     cdef list _children(self, Py_ssize_t number):
         cdef Py_ssize_t at, low = self._first[number], high = self._first[number + 1]
@@ -584,17 +604,20 @@ cdef class Chains:
 cdef class _Walk:
     cdef Chains _chains
     cdef Py_ssize_t _root, _span
-    cdef bint _gathers
     cdef list _stack
     cdef dict _left
+    # the step it is at: see `kernel_py.Step`
+    cdef Py_ssize_t _number, _parent, _finished
+    cdef bytes _base, _data, _copies
+    cdef object _text, _places
+    cdef bint _keeps
 
-    def __cinit__(self, Chains chains not None, Py_ssize_t root, Py_ssize_t span, bint gathers):
+    def __cinit__(self, Chains chains not None, Py_ssize_t root, Py_ssize_t span):
         if root < 0 or root >= chains._sizes.shape[0]:
             raise ValueError("no such object")
         self._chains = chains
         self._root = root
         self._span = span
-        self._gathers = gathers
         self._stack = [root]
         self._left = {}
 
@@ -602,33 +625,44 @@ cdef class _Walk:
         return self
 
     def __next__(self):
-        cdef Py_ssize_t number, parent = -1, finished = -1, left
-        cdef bytes base = b"", data = None
-        cdef object text = None, places = None
-        cdef bytes copies = b""
+        if not self._step():
+            raise StopIteration
+        return (self._number, self._parent, self._base, self._data, self._copies, self._text, self._places, self._keeps,
+                self._finished)
+
+    cdef bint _step(self) except -1:
+        """Go on to the next object, if there is one."""
+        cdef Py_ssize_t number, parent = -1, left
         cdef list windows, below = None
         if not self._stack:
-            raise StopIteration
+            return False
         number = self._stack.pop()
         if number != self._root:
             parent = self._chains._parents[number]
+        self._number, self._parent, self._finished = number, parent, -1
+        self._base = self._copies = b""
+        self._data = self._text = self._places = None
         try:
             if parent < 0:
-                data = self._chains.inflate(number)
-                text, places = data, [(0, 0, PyBytes_GET_SIZE(data))]
+                self._data = self._chains.inflate(number)
+                if self._span:
+                    self._text, self._places = self._data, [(0, 0, PyBytes_GET_SIZE(self._data))]
             else:
-                base = self._chains._base(parent)
-                data, copies, windows = apply(base, self._chains.inflate(number), self._span, self._chains._huge)
-                if self._gathers:
-                    text, places = gather(data, windows)
+                self._base = self._chains._base(parent)
+                self._data, self._copies, windows = apply(
+                    self._base, self._chains.inflate(number), self._span, self._chains._huge
+                )
+                if self._span:
+                    self._text, self._places = gather(self._data, windows)
         except UNREADABLE:
-            data = None
-        if data is not None:
+            self._data = None
+        if self._data is not None:
             below = self._chains._children(number)
             if below is not None:
                 self._stack += below
                 self._left[number] = len(below)
-                self._chains._keep(number, data)
+                self._chains._keep(number, self._data)
+        self._keeps = below is not None
         if parent >= 0:
             left = self._left[parent] - 1
             if left:
@@ -636,8 +670,8 @@ cdef class _Walk:
             else:
                 del self._left[parent]
                 self._chains._drop(parent)
-                finished = parent
-        return number, parent, base, data, copies, text, places, below is not None, finished
+                self._finished = parent
+        return True
 
 
 cdef bytes _inflated(bytes stream, Py_ssize_t size):

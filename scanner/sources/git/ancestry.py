@@ -21,7 +21,7 @@ from scanner.sources.git.provenance import Change
 from scanner.sources.git.trees import FOLDER, GONE, NAME, Commits, Noted
 
 Digests = np.ndarray[Any, np.dtype[np.uint64]]
-"""Two words each: a row a tree."""
+"""A random-looking word each: two that differ are alike once in 2^64 times."""
 DEEPEST = 2049
 """Folders in folders; git itself stops at 2,048 (`core.maxTreeDepth`)."""
 Entries = dict[bytes, tuple[bool, int]]
@@ -164,7 +164,6 @@ class Ancestry:
         self._more = [pair for c in commits for pair in c.more]
         self._join(edges)
         self._digests = self._digest()
-        self._words = self._digests.view("S16").ravel()
         self._narrow()
         self._known: dict[int, Entries] = {-1: {}}
 
@@ -185,13 +184,13 @@ class Ancestry:
     def _digest(self) -> Digests:
         """By tree, of what is wanted below it; zero where there is nothing. A last row stands for no tree."""
         random = np.random.default_rng(secrets.randbits(128))
-        salts = random.integers(1, 1 << 64, (len(self._names), 2), np.uint64, endpoint=False)
-        marks = random.integers(1, 1 << 64, (len(self._blobs) + 1, 2), np.uint64, endpoint=False)
+        salts = random.integers(1, 1 << 64, len(self._names), np.uint64, endpoint=False)
+        marks = random.integers(1, 1 << 64, len(self._blobs) + 1, np.uint64, endpoint=False)
         count = len(self._parents)
-        digests = np.zeros((count + 1, 2), np.uint64)
+        digests = np.zeros(count + 1, np.uint64)
         folders = self._codes & FOLDER != 0
         gone = self._codes & GONE != 0
-        own = np.zeros((count + 1, 2), np.uint64)
+        own = np.zeros(count + 1, np.uint64)
         edges = np.flatnonzero(~folders)
         inner = np.flatnonzero(folders)
         below = self._targets[inner].astype(np.int64)
@@ -207,10 +206,10 @@ class Ancestry:
             added[gone[edges]] = -added[gone[edges]]
             first = np.flatnonzero(np.diff(owners, prepend=-1))
             own[:] = 0
-            own[owners[first]] = np.add.reduceat(added, first, axis=0)
+            own[owners[first]] = np.add.reduceat(added, first)
             for low, high in pairwise(self._levels):
-                own[low:high] += own.take(self._parents[low:high], axis=0)
-            moved = (own != 0).any(axis=1)
+                own[low:high] += own.take(self._parents[low:high])
+            moved = own != 0
             values, old = digests + own, digests
             digests = values
             edges = inner[moved.take(below)]
@@ -220,7 +219,7 @@ class Ancestry:
         """Keep the edges that lead to something wanted, and for each tree the nearest in its chain that has such edges."""
         folders = self._codes & FOLDER != 0
         leads = ~folders
-        leads[folders] = (self._digests != 0).any(axis=1)[self._targets[folders]]
+        leads[folders] = (self._digests != 0)[self._targets[folders]]
         kept = np.flatnonzero(leads)
         kept = kept[np.argsort(self._owners[kept], kind="stable")]
         self._owners, self._codes, self._targets = self._owners[kept], self._codes[kept], self._targets[kept]
@@ -272,8 +271,8 @@ class Ancestry:
         known = above >= 0
         children, above = children[known], above[known]
         digests = self._digests[roots]
-        alike = (digests[children] == digests[above]).all(axis=1)
-        brought = (digests != 0).any(axis=1)
+        alike = digests[children] == digests[above]
+        brought = digests != 0
         brought[children[alike]] = False
         parents: dict[int, list[int]] = defaultdict(list)
         wanted = brought[children]
@@ -292,7 +291,7 @@ class Ancestry:
         """Path, blob and what stood there before, for every wanted blob below a tree that none of the trees `before` has
         at that path."""
         queue = [(b"", root, before)]
-        digests = self._words
+        digests = self._digests
         while queue:
             path, tree, trees = queue.pop()
             if any(digests[tree] == digests[other] for other in trees):

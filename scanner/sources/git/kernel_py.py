@@ -45,7 +45,7 @@ def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, Copi
     """The target of `patch` on `base`, what it copied (runs that go on in both are one), and its windows.
 
     Every stretch of up to `span` bytes that touches what was inserted, or a seam between two copies, lies in a window. With
-    a span of 0 copies and windows are not asked for. `limit` is the largest target in bytes. Raises BadDelta.
+    a span of 0 windows are not asked for. `limit` is the largest target in bytes. Raises BadDelta.
     """
     base_size, at = _size(patch, 0)
     if base_size != len(base):
@@ -100,10 +100,8 @@ def apply(base: bytes, patch: bytes, span: int, limit: int) -> tuple[bytes, Copi
             raise BadDelta("it holds an unknown operation")
     if done != target_size:
         raise BadDelta("it makes less than it says")
-    if not span:
-        return b"".join(pieces), b"", []
     windows: list[Window] = []
-    for start, end in edits:
+    for start, end in edits if span else []:
         low, high = max(0, start - span + 1), min(target_size, end + span - 1)
         if windows and windows[-1][1] >= low:
             windows[-1] = (windows[-1][0], max(high, windows[-1][1]))
@@ -358,9 +356,30 @@ class Chains:
             raise ValueError("it has another size than it says")
         return data
 
-    def walk(self, root: int, span: int, gathers: bool) -> Iterator[Step]:
-        """A root and all that is, in the end, a delta against it, bases first. With `gathers`, what has changed comes in one
-        text for a `span`. What lies beyond an object that cannot be read is left out."""
+    def note(
+        self,
+        root: int,
+        oid_size: int,
+        wanted: set[bytes],
+        names: dict[bytes, int],
+        edges: bytearray,
+        oids: bytearray,
+    ) -> None:
+        """What each tree object of a walk has that the one it is made from has not: see `changed_entries`. Raises ValueError
+        where one is damaged or no tree."""
+        indexes = {-1: b""}
+        for number, parent, base, data, copies, _, _, keeps, finished in self.walk(root, 0):
+            if data is None:
+                raise ValueError(f"object {number} of its pack is damaged")
+            index = changed_entries(base, data, indexes[parent], copies, oid_size, wanted, names, number, edges, oids)
+            if keeps:
+                indexes[number] = index
+            if finished >= 0:
+                del indexes[finished]
+
+    def walk(self, root: int, span: int) -> Iterator[Step]:
+        """A root and all that is, in the end, a delta against it, bases first. What has changed comes in one text for a `span`
+        above 0. What lies beyond an object that cannot be read is left out."""
         stack = [root]
         left: dict[int, int] = {}
         while stack:
@@ -372,12 +391,13 @@ class Chains:
             data = text = places = None
             try:
                 if parent < 0:
-                    text = data = self.inflate(number)
-                    places = [(0, 0, len(data))]
+                    data = self.inflate(number)
+                    if span:
+                        text, places = data, [(0, 0, len(data))]
                 else:
                     base = self._base(parent)
                     data, copies, windows = apply(base, self.inflate(number), span, self._huge)
-                    if gathers:
+                    if span:
                         text, places = gather(data, windows)
             except UNREADABLE:
                 data = None

@@ -160,7 +160,7 @@ class PackedSource:
                 if kind == "commit":
                     notes.commit(bytes.fromhex(oid), data)
                 else:
-                    notes.tree(count, b"", data, b"", b"")
+                    notes.tree(count, data)
                     count += 1
         noted, commits = notes.noted()
         edges = [*(edge for edge, _ in parts), census.edges(-1, noted)]

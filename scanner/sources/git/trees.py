@@ -60,19 +60,13 @@ class Forest:
         return notes.noted()
 
     def _walk(self, root: int, notes: Notes) -> None:
-        indexes: dict[int, bytes] = {-1: b""}
-        tree = self.pack.kinds[root] == TREE
-        for number, parent, base, data, copies, _, _, keeps, finished in self._chains.walk(root, 1, False):
+        if self.pack.kinds[root] == TREE:
+            notes.trees(self._chains, root)
+            return
+        for number, _, _, data, *_ in self._chains.walk(root, 0):
             if data is None:
                 raise ValueError(f"{self.pack.oid(number)} is damaged")
-            if tree:
-                index = notes.tree(number, base, data, indexes[parent], copies)
-                if keeps:
-                    indexes[number] = index
-                if finished >= 0:
-                    del indexes[finished]
-            else:
-                notes.commit(self.pack.oids[number].tobytes(), data)
+            notes.commit(self.pack.oids[number].tobytes(), data)
 
 
 class Notes:
@@ -88,13 +82,16 @@ class Notes:
         self._more: list[tuple[bytes, bytes]] = []
         self._oid_size = oid_size
 
-    def tree(self, owner: int, base: bytes, data: bytes, index: bytes, copies: bytes) -> bytes:
-        """What a tree has that the one it is made from has not, and the other way round. See `kernel_py.changed_entries`
-        for `index`, `copies` and what is returned. Raises BadDelta when one is no tree."""
-        made: bytes = self._kernel.changed_entries(
-            base, data, index, copies, self._oid_size, self._wanted, self._names, owner, self._edges, self._oids
+    def trees(self, chains: Any, root: int) -> None:
+        """What all trees that are made from one have that the one each is made from has not, and the other way round. Raises
+        ValueError when one is damaged or no tree."""
+        chains.note(root, self._oid_size, self._wanted, self._names, self._edges, self._oids)
+
+    def tree(self, owner: int, data: bytes) -> None:
+        """All that a tree has. Raises BadDelta when it is none."""
+        self._kernel.changed_entries(
+            *(b"", data, b"", b"", self._oid_size, self._wanted, self._names, owner, self._edges, self._oids)
         )
-        return made
 
     def commit(self, oid: bytes, data: bytes) -> None:
         """Raises ValueError when the commit has no proper tree or parents."""

@@ -86,7 +86,7 @@ class Walk:
         seen: dict[int, Seen] = {-1: NOTHING}
         commits = self.pack.kinds[root] == COMMIT
         hits, span = self._reader.hits, self._reader.span
-        for number, parent, base, data, copies, text, places, keeps, finished in self._chains.walk(root, span, True):
+        for number, parent, base, data, copies, text, places, keeps, finished in self._chains.walk(root, span):
             if data is None:
                 self._leave_out(number)
             else:
@@ -153,7 +153,6 @@ class Walk:
 NOTHING = Seen(b"", [])
 PATIENCE = 1 << 20
 """More comparisons than this cost more than reading the whole target."""
-
 
 
 def carry(kernel: Any, pairs: list[Any], copies: Copies, *sizes: int) -> tuple[list[Any], list[tuple[int, int]]]:
