@@ -11,7 +11,8 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.detect.engine import REACH, Candidate, Engine, settle
+from scanner.detect.candidates import Candidate, settle
+from scanner.detect.engine import REACH, Engine
 from scanner.model import Span
 from scanner.ruleset import cache, check
 from scanner.ruleset.ruleset import Ruleset
