@@ -441,11 +441,13 @@ cdef Py_ssize_t _past_quote(const unsigned char *text, Py_ssize_t size, Py_ssize
 
 cdef bint _named(const unsigned char *text, Py_ssize_t size, Py_ssize_t end, const unsigned char *surprises) noexcept:
     cdef Py_ssize_t at = end - 1, stop
+    cdef int lines = 0
     cdef unsigned char last = text[end - 1]
     if last == 44:
         at = end
         stop = size if size < end + BETWEEN_PAIR else end + BETWEEN_PAIR
-        while at < stop and KINDS[text[at]] & IS_WHITE:
+        while at < stop and KINDS[text[at]] & IS_WHITE and lines < 2:
+            lines += text[at] == 10
             at += 1
         at = _past_quote(text, size, at)
         if _reads(text, at, size, "value", 5):

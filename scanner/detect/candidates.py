@@ -24,6 +24,11 @@ class Candidate(NamedTuple):
     lacking: tuple[str, ...] = ()
     score: float = 1.0
 
+    def moved(self, by: int) -> Candidate:
+        """The same for the same bytes `by` further on."""
+        start, end = self.span
+        return self._replace(span=(start + by, end + by))
+
 
 class Pair(NamedTuple):
     """A candidate and the hit that led to it. It depends on the bytes from `end - back` to `end + forward` alone."""
@@ -36,8 +41,7 @@ class Pair(NamedTuple):
 
     def moved(self, by: int) -> Pair:
         """The same for the same bytes `by` further on."""
-        start, end = self.candidate.span
-        return self._replace(end=self.end + by, candidate=self.candidate._replace(span=(start + by, end + by)))
+        return self._replace(end=self.end + by, candidate=self.candidate.moved(by))
 
 
 def touching(settled: list[Candidate], touch: tuple[Span, ...]) -> Iterator[Candidate]:

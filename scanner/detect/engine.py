@@ -35,7 +35,7 @@ ANCHOR = 64
 CROWD = 3_000
 """So many hits of rules without a prefix are read in one file; what comes after them is told."""
 REMEMBERED = 20_000
-"""Judgements of values that are kept, so that the versions of a file do not ask again."""
+"""Judgements of values, and of lines, that are kept, so that the versions of a file do not ask again."""
 REACH = 32 << 10
 """No hit is read or judged by bytes further away than this."""
 
@@ -51,6 +51,23 @@ class Reach(NamedTuple):
     forward: int
     pair_back: int
     pair_forward: int
+    inner: int
+    """Before the line's start no more is looked at than this reaches."""
+    lines: int
+    """Above zero: nor behind the end of so many lines."""
+
+    def around(self, data: bytes, end: int) -> tuple[int, int]:
+        """The distances that hold for what came of one hit."""
+        if not self.lines:
+            return self.pair_back, self.pair_forward
+        back, forward = self.pair_back, self.pair_forward
+        start = data.rfind(b"\n", max(0, end - back), max(0, end - self.inner))
+        stop = end - 1
+        for _ in range(self.lines):
+            stop = data.find(b"\n", stop + 1, end + forward)
+            if stop < 0:
+                break
+        return back if start < 0 else end - start, forward if stop < 0 else stop + 1 - end
 
 
 Explain = Callable[[Rule, Span, bytes, str], None]
@@ -86,6 +103,7 @@ class Engine:
         self._patterns: dict[int, Any] = {}
         self._openings: dict[int, tuple[re.Pattern[bytes], int]] = {}
         self._values: dict[tuple[int, bytes], str] = {}
+        self._lines: dict[tuple[int, bytes, int, bool, bool], tuple[Candidate, ...]] = {}
         self._explain = explain
         self._patient = patient
 
@@ -213,22 +231,20 @@ class Engine:
         for end, anchor in hits:
             numbers, kind, phase, length = self._anchors[anchor]
             if kind == "plain" or kind == "context":
-                for number in numbers:
-                    if not self._wanted[number]:
-                        continue
-                    look = self.rules[number].look
-                    if look and not self._sift.look(data, end, lead.LOOKS[look]):
-                        if self._explain is not None:
-                            self._tell(number, kind, data, end)
-                        continue
-                    for begin, span, value, gap in self._extract(number, kind, data, end):
-                        if (number, span) not in judged:
-                            judged[number, span] = self._judge(number, data, begin, span, value)
-                        candidate = judged[number, span]
-                        if candidate is not None:
-                            reach = self.reach[anchor]
-                            candidate = candidate._replace(gap=gap)
-                            out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, candidate))
+                back, forward = self.reach[anchor].around(data, end)
+                if not self.reach[anchor].lines or self._explain is not None:
+                    found = self._announced(numbers, kind, data, end, judged)
+                else:  # a line comes again in every version of a file
+                    low, high = max(0, end - back), min(len(data), end + forward)
+                    line = (anchor, data[low:high], end - low, low == 0, high == len(data))
+                    known = self._lines.get(line)
+                    if known is None:
+                        if len(self._lines) >= REMEMBERED:
+                            self._lines.clear()
+                        announced = self._announced(numbers, kind, data, end, judged)
+                        known = self._lines[line] = tuple(c.moved(-end) for c in announced)
+                    found = (c.moved(end) for c in known)
+                out += [Pair(end, anchor, back, forward, candidate) for candidate in found]
             elif depth < DEPTH:
                 near = runs[kind] = [r for r in runs.get(kind, ()) if end - length < r.stop]
                 if any(r.covers(end - length, phase) for r in near):
@@ -245,6 +261,30 @@ class Engine:
                         out.append(Pair(end, anchor, reach.pair_back, reach.pair_forward, c))
         return out
 
+    def _announced(
+        self,
+        numbers: Iterable[int],
+        kind: str,
+        data: bytes,
+        end: int,
+        judged: dict[tuple[int, Span], Candidate | None],
+    ) -> Iterator[Candidate]:
+        """What a hit of some rules leads to. `judged` remembers what was judged in the same data."""
+        for number in numbers:
+            if not self._wanted[number]:
+                continue
+            look = self.rules[number].look
+            if look and not self._sift.look(data, end, lead.LOOKS[look]):
+                if self._explain is not None:
+                    self._tell(number, kind, data, end)
+                continue
+            for begin, span, value, gap in self._extract(number, kind, data, end):
+                if (number, span) not in judged:
+                    judged[number, span] = self._judge(number, data, begin, span, value)
+                candidate = judged[number, span]
+                if candidate is not None:
+                    yield candidate._replace(gap=gap)
+
     @cached_property
     def reach(self) -> tuple[Reach, ...]:
         """By anchor."""
@@ -254,24 +294,27 @@ class Engine:
         for numbers, kind, _, length in self._anchors:
             if kind not in ("plain", "context"):
                 back, forward = decode.BEFORE + SLACK, decode.AFTER + SLACK
-                out.append(Reach(back, forward, back, forward))
+                out.append(Reach(back, forward, back, forward, back, 0))
                 continue
-            out.append(Reach(*map(max, zip(*(self._reach(self.rules[n], length) for n in numbers), strict=True))))
+            reaches = [self._reach(self.rules[n], length) for n in numbers]
+            widest = Reach(*map(max, zip(*reaches, strict=True)))
+            out.append(widest if all(reach.lines for reach in reaches) else widest._replace(lines=0))
         return tuple(out)
 
     def _reach(self, rule: Rule, length: int) -> Reach:
         """How far the reading of a hit of one rule may look, when the anchor is `length` bytes of context word."""
-        back = max(rule.back, length) + (BEFORE if rule.scored else BESIDE)
+        inner = max(rule.back, length)
+        back = inner + (BEFORE if rule.scored else BESIDE)
         forward = rule.forward + (BEHIND if rule.scored else SLACK)
         rooms = [(c.within + self.rules[self._by_id[c.rule]].forward + 2 * SLACK, c.required) for c in rule.companions]
         needed = max((room for room, required in rooms if required), default=0)
         wanted = max((room for room, _ in rooms), default=0)
-        return Reach(back + needed, forward + needed, back + wanted, forward + wanted)
+        return Reach(back + needed, forward + needed, back + wanted, forward + wanted, inner, rule.lines)
 
     @cached_property
     def reaches(self) -> bytes:
-        """By anchor, how far the reading of a hit may look before and after its end: two native 32-bit numbers each."""
-        return array("i", [n for reach in self.reach for n in (reach.back, reach.forward)]).tobytes()
+        """By anchor, what `kernel_py.carry` asks for."""
+        return array("i", [n for r in self.reach for n in (r.back, r.forward, r.inner, r.lines)]).tobytes()
 
     @property
     def span(self) -> int:

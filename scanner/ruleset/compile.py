@@ -9,7 +9,7 @@ import hyperscan
 
 from scanner.model import DeadkeyError
 from scanner.ruleset import anchors as anchoring
-from scanner.ruleset.letters import barred, match_letters, secret_letters
+from scanner.ruleset.letters import barred, match_letters, newlines, secret_letters
 from scanner.ruleset.ruleset import RANKS, Anchor, Companion, Rule
 from scanner.ruleset.schema import RuleFile, RuleSpec
 
@@ -75,6 +75,7 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         starts=plan.starts if plan else (),
         slow=anchoring.may_be_slow(spec.pattern),
         multiline=spec.span == "multiline",
+        lines=_lines(spec),
         context=tuple(spec.context),
         near=spec.near if spec.context else 0,
         letters=_digits(letters),
@@ -94,6 +95,16 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         rotate=spec.rotate,
     )
     return rule, own
+
+
+MOST_LINES = 2
+"""Of how many lines reading may be known to end with the last."""
+
+
+def _lines(spec: RuleSpec) -> int:
+    """For what is read and judged by its lines alone."""
+    count = newlines(spec.pattern) + 1
+    return count if count <= MOST_LINES and not (spec.with_ or spec.context or spec.component) else 0
 
 
 def _tells(spec: RuleSpec) -> bool:

@@ -10,6 +10,10 @@ from typing import Any
 from scanner.ruleset.generate import group, inside
 
 EVERY = frozenset(range(256))
+NEWLINE = 10
+MANY = 1 << 20
+"""More than anybody counts: of what is not known."""
+REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 WORD = frozenset(c for c in range(128) if chr(c).isalnum() or c == 95)
 
 
@@ -17,6 +21,34 @@ def match_letters(pattern: str) -> tuple[frozenset[int], int]:
     """Of what a pattern matches: every byte that may stand in it (or more), and the length of the shortest match."""
     tree = parser.parse(pattern.encode())
     return _cased(_letters(tree), tree.state), int(tree.getwidth()[0])
+
+
+def newlines(pattern: str) -> int:
+    """The most newlines that a match may hold, or more. What a look-around of one byte looks at is not counted."""
+    tree = parser.parse(pattern.encode())
+
+    def most(items: Any) -> int:
+        return sum(one(op, value) for op, value in items)
+
+    def one(op: Any, value: Any) -> int:
+        if op in (sre.LITERAL, sre.NOT_LITERAL, sre.IN):
+            return int(NEWLINE in _letters([(op, value)]))
+        if op is sre.ANY:
+            return int(bool(tree.state.flags & sre.SRE_FLAG_DOTALL))
+        if op in REPEATS:
+            return int(value[1]) * most(value[2])
+        if op is sre.GROUPREF:
+            found = group(tree, value)
+            return MANY if found is None else most(found[3])
+        if op is sre.AT:
+            return 0
+        if op in (sre.ASSERT, sre.ASSERT_NOT):
+            return most(value[1]) if parser.SubPattern(tree.state, list(value[1])).getwidth()[1] > 1 else 0
+        parts = inside(op, value)
+        counts = map(most, parts)
+        return max(counts, default=0) if op in (sre.BRANCH, sre.GROUPREF_EXISTS) else sum(counts) if parts else MANY
+
+    return most(tree)
 
 
 def barred(pattern: str) -> frozenset[int]:

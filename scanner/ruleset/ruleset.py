@@ -60,6 +60,8 @@ class Rule:
     forward: int
     starts: tuple[int, ...] = ()
     multiline: bool = False
+    lines: int = 0
+    """Where a match holds no more newlines than this less one: what is read and judged ends with that line. 0: it need not."""
     slow: bool = False
     """The pattern could backtrack for long and runs with a time limit."""
     context: tuple[str, ...] = ()

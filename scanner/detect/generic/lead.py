@@ -247,7 +247,9 @@ def named(data: bytes, end: int) -> bool:
     last, at = data[end - 1], end - 1
     if last == 44:  # {"name": "PASSWORD", "value": "..."}
         at, stop = end, min(len(data), end + BETWEEN_PAIR)
-        while at < stop and data[at] in SPACE:
+        lines = 0
+        while at < stop and data[at] in SPACE and lines < 2:  # no pattern goes further than into the next line
+            lines += data[at] == 10
             at += 1
         at = _past_quote(data, at)
         word = next((w for w in VALUES if data[at : at + len(w)].lower() == w), b"")

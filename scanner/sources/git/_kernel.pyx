@@ -164,11 +164,13 @@ cdef struct Hit:
 
 
 cdef struct Reach:
-    int back, forward
+    int back, forward, inner, lines
 
 
 def carry(bytes hits not None, list found not None, list places not None, bytes copies not None,
-          Py_ssize_t base_size, Py_ssize_t target_size, Py_ssize_t span, bytes reaches not None):
+          bytes base_text not None, Py_ssize_t target_size, Py_ssize_t span, bytes reaches not None):
+    cdef const unsigned char *text = <const unsigned char *> PyBytes_AS_STRING(base_text)
+    cdef Py_ssize_t base_size = PyBytes_GET_SIZE(base_text)
     cdef const Hit *old = <const Hit *> PyBytes_AS_STRING(hits)
     cdef const Reach *reach = <const Reach *> PyBytes_AS_STRING(reaches)
     cdef Py_ssize_t count = PyBytes_GET_SIZE(hits) // <Py_ssize_t> sizeof(Hit)
@@ -206,6 +208,9 @@ def carry(bytes hits not None, list found not None, list places not None, bytes 
                     raise ValueError("hits are not in order")
                 low = end - reach[anchor].back
                 high = end + reach[anchor].forward
+                if reach[anchor].lines > 0:
+                    low = _line_start(text, base_size, low, end - reach[anchor].inner)
+                    high = _line_stop(text, base_size, end, high, reach[anchor].lines)
                 left = base <= low or (base == 0 and target == 0)
                 right = high <= stop or (stop == base_size and target + length == target_size)
                 out[made].end = <int> (end + target - base)
@@ -249,6 +254,33 @@ def carry(bytes hits not None, list found not None, list places not None, bytes 
         return result, again
     finally:
         PyMem_Free(out)
+
+
+cdef Py_ssize_t _line_start(const unsigned char *text, Py_ssize_t size, Py_ssize_t low, Py_ssize_t at) noexcept:
+    """Where the last newline before `at` stands, `low` at the earliest; else `low`."""
+    cdef Py_ssize_t first = low if low > 0 else 0
+    if at > size:
+        at = size
+    while at > first:
+        at -= 1
+        if text[at] == 10:
+            return at
+    return low
+
+
+cdef Py_ssize_t _line_stop(const unsigned char *text, Py_ssize_t size, Py_ssize_t at, Py_ssize_t high, int lines) noexcept:
+    """Where the line stops that is `lines` lines on, counting the one that `at` is in; `high` at the latest."""
+    cdef const unsigned char *found
+    cdef Py_ssize_t stop = high if high < size else size
+    while lines > 0:
+        if at < 0 or at >= stop:
+            return high
+        found = <const unsigned char *> memchr(text + at, 10, stop - at)
+        if found == NULL:
+            return high
+        at = found - text + 1
+        lines -= 1
+    return at
 
 
 def follow(list marks not None, bytes copies not None, Py_ssize_t base_size, Py_ssize_t target_size, Py_ssize_t span):

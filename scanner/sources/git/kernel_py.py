@@ -139,7 +139,7 @@ def carry(
     found: list[Hit],
     places: list[Place],
     copies: Copies,
-    base_size: int,
+    base: bytes,
     target_size: int,
     span: int,
     reaches: bytes,
@@ -148,15 +148,17 @@ def carry(
 
     `hits` are the base's, in order, and so are those that come back: two native 32-bit numbers each, the end and the anchor.
     `found` are those found in what `gather` made of the target, in order, and `places` say where that stands. An anchor is
-    at most `span` bytes long. `reaches` holds, for each anchor, how many bytes before and after the end of a hit its reading
-    may look at, as native 32-bit numbers too. A text's edge counts as unchanged where base and target alike end there.
+    at most `span` bytes long. `reaches` holds four native 32-bit numbers for each anchor: how many bytes before and
+    after the end of a hit its reading may look at; and if the last is above zero, that this ends after so many newlines, and
+    before the hit with the first newline that stands further away than the third. A text's edge counts as unchanged where
+    base and target alike end there.
     """
     numbers = memoryview(hits).cast("i").tolist()
     reach = memoryview(reaches).cast("i").tolist()
     marks: dict[Hit, bool] = {}
     known = list(zip(numbers[::2], numbers[1::2], strict=True))
-    reached = [(end, reach[2 * anchor], reach[2 * anchor + 1]) for end, anchor in known]
-    for number, by, intact in follow(reached, copies, base_size, target_size, span):
+    reached = [(end, *_around(base, end, *reach[4 * anchor : 4 * anchor + 4])) for end, anchor in known]
+    for number, by, intact in follow(reached, copies, len(base), target_size, span):
         end, anchor = known[number]
         hit = (end + by, anchor)
         marks[hit] = marks.get(hit, False) or intact
@@ -169,6 +171,18 @@ def carry(
     ordered = sorted(marks)
     flat = array("i", [number for hit in ordered for number in hit])
     return flat.tobytes(), [hit for hit in ordered if not marks[hit]]
+
+
+def _around(base: bytes, end: int, back: int, forward: int, inner: int, lines: int) -> tuple[int, int]:
+    if lines <= 0:
+        return back, forward
+    start = base.rfind(b"\n", max(0, end - back), max(0, end - inner))
+    stop = end - 1
+    for _ in range(lines):
+        stop = base.find(b"\n", stop + 1, end + forward)
+        if stop < 0:
+            break
+    return back if start < 0 else end - start, forward if stop < 0 else stop + 1 - end
 
 
 def follow(

@@ -36,8 +36,8 @@ class Pair(Protocol):
 class Reader(Protocol):
     """Detection, as the walk needs it: where anchors end, which of these hits can lead to anything, and what they lead to.
 
-    No anchor is longer than `span` bytes. `reaches` holds two native 32-bit numbers an anchor: how many bytes before and
-    after the end of its hit decide what comes of it.
+    No anchor is longer than `span` bytes. `reaches` says by anchor what of the text around its hit decides what comes of
+    it, as `kernel_py.carry` wants it.
     """
 
     span: int
@@ -122,11 +122,12 @@ class Walk:
         reader = self._reader
         if len(seen.pairs) * len(copies) // COPY > PATIENCE:
             found, places, copies, seen = reader.hits(data), [(0, 0, len(data))], b"", NOTHING
-        sizes = len(base), len(data), reader.span
-        hits, again = self._kernel.carry(seen.hits, found, places, copies, *sizes, reader.reaches)
+        hits, again = self._kernel.carry(
+            *(seen.hits, found, places, copies, base, len(data), reader.span, reader.reaches)
+        )
         pairs: list[Any] = []
         if seen.pairs:
-            pairs, more = carry(self._kernel, seen.pairs, copies, *sizes)
+            pairs, more = carry(self._kernel, seen.pairs, copies, len(base), len(data), reader.span)
             if more:
                 again = sorted({*again, *more})
         if again and (again := reader.sift(data, again)):

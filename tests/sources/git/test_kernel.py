@@ -217,7 +217,9 @@ def test_what_lies_in_no_window_was_copied(seed: int, span: int) -> None:
 WORDS = [re.compile(w) for w in (rb"token", rb"a[a-z]{0,20}e", rb"[0-9]{2,6}", rb"\n", rb"=.{1,9}\n")]
 WIDEST = 22
 REACH = [(rng.randrange(5, 90), rng.randrange(90)) for rng in [Random(3)] for _ in WORDS]
-REACHED = array("i", [n for reach in REACH for n in reach]).tobytes()
+LINES = [(rng.randrange(0, 40), rng.randrange(3)) for rng in [Random(4)] for _ in WORDS]
+"""By word: how far inside a line no newline counts, and after how many of them its reading ends; 0: it does not."""
+REACHED = array("i", [n for reach, line in zip(REACH, LINES, strict=True) for n in (*reach, *line)]).tobytes()
 
 
 def ends(data: bytes) -> list[tuple[int, int]]:
@@ -245,19 +247,25 @@ def test_hits_are_carried_and_those_whose_meaning_may_have_changed_are_named(see
     patch = repositories.delta(base, target, Random(seed))
     _, copies, windows = chains.compiled.apply(base, patch, span, LIMIT)
     text, places = chains.compiled.gather(target, windows)
-    given = (flat(ends(base)), ends(text), places, copies, len(base), len(target), span, REACHED)
+    given = (flat(ends(base)), ends(text), places, copies, base, len(target), span, REACHED)
     hits, again = chains.compiled.carry(*given)
     assert (hits, again) == kernel_py.carry(*given)
     assert hits == flat(ends(target))
     assert again == sorted(set(again))
 
-    def around(data: bytes, end: int, anchor: int) -> tuple[bytes, bytes, bool, bool]:
-        back, forward = REACH[anchor]
-        return data[max(0, end - back) : end], data[end : end + forward], end <= back, end + forward >= len(data)
+    def around(data: bytes, end: int, anchor: int) -> tuple[bytes, bytes]:
+        (back, forward), (inner, lines) = REACH[anchor], LINES[anchor]
+        before, behind = data[max(0, end - back) : end], data[end : end + forward]
+        if lines:
+            start = before.rfind(b"\n", 0, max(0, len(before) - inner))
+            before = before[start:] if start >= 0 else before
+            kept = behind.split(b"\n", lines)
+            behind = b"\n".join(kept[:lines]) + b"\n" if len(kept) > lines else behind
+        return before, behind
 
-    old = {(anchor, *around(base, end, anchor)[:2]) for end, anchor in ends(base)}
+    old = {(anchor, *around(base, end, anchor)) for end, anchor in ends(base)}
     for end, anchor in set(ends(target)) - set(again):
-        assert (anchor, *around(target, end, anchor)[:2]) in old
+        assert (anchor, *around(target, end, anchor)) in old
 
 
 @relaxed
@@ -265,21 +273,21 @@ def test_hits_are_carried_and_those_whose_meaning_may_have_changed_are_named(see
     hits=st.lists(st.tuples(st.integers(-9, 99), st.integers(0, 3)), max_size=8),
     found=st.lists(st.tuples(st.integers(1, 99), st.integers(0, 3)), max_size=5),
     copies=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)), max_size=5),
+    base=st.lists(st.sampled_from([b"x" * 9, b"\n", b"ab"]), min_size=30, max_size=60).map(lambda x: b"".join(x)[:120]),
 )
 def test_hits_in_order_are_carried_alike_whatever_they_are(
-    hits: list[tuple[int, int]], found: list[tuple[int, int]], copies: list[tuple[int, int, int]]
+    hits: list[tuple[int, int]], found: list[tuple[int, int]], copies: list[tuple[int, int, int]], base: bytes
 ) -> None:
-    reaches = array("i", [n for reach in REACH[:4] for n in reach]).tobytes()
-    given = (flat(sorted(set(hits))), sorted(found), [(0, 0, 30), (40, 70, 90)], packed(copies), 120, 120, 7, reaches)
+    given = (flat(sorted(set(hits))), sorted(found), [(0, 0, 30), (40, 70, 90)], packed(copies), base, 120, 7, REACHED)
     assert chains.compiled.carry(*given) == kernel_py.carry(*given)
     marks = [(end, *REACH[number]) for end, number in hits]
-    assert chains.compiled.follow(marks, *given[3:7]) == kernel_py.follow(marks, *given[3:7])
+    assert chains.compiled.follow(marks, given[3], 120, 120, 7) == kernel_py.follow(marks, given[3], 120, 120, 7)
 
 
 @pytest.mark.parametrize("anchor", [-1, 5, 1 << 30])
 def test_an_anchor_that_is_none_is_refused(anchor: int) -> None:
     with pytest.raises(IndexError):
-        chains.compiled.carry(flat([(9, anchor)]), [], [], packed([(0, 0, 20)]), 20, 20, 3, REACHED)
+        chains.compiled.carry(flat([(9, anchor)]), [], [], packed([(0, 0, 20)]), b"x" * 20, 20, 3, REACHED)
 
 
 def packed_by_git(folder: Path, depth: int) -> tuple[Pack, list[bytes]]:
