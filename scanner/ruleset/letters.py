@@ -42,6 +42,8 @@ def newlines(pattern: str) -> int:
             return MANY if found is None else most(found[3])
         if op is sre.AT:
             return 0
+        if op is sre.SUBPATTERN and (value[1] or value[2]):
+            return MANY  # flags of its own
         if op in (sre.ASSERT, sre.ASSERT_NOT):
             return most(value[1]) if parser.SubPattern(tree.state, list(value[1])).getwidth()[1] > 1 else 0
         parts = inside(op, value)

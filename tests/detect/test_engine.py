@@ -104,6 +104,39 @@ def test_a_hit_is_read_by_the_bytes_in_its_reach_alone(
     assert read(*far) == read(*other) == read(b"", b"")
 
 
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(plain.settings()),
+        st.sampled_from(
+            [b"\n", b"\n", b" ", b'"', b"password", b"value: ", b"  - name: DB_PASSWORD\n", b"key=", b"\r\n", b"x" * 90]
+        ),
+    ),
+    max_size=8,
+).map(b"".join)
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=LINES, left=LINES, right=LINES)
+def test_what_ends_with_a_line_is_read_by_its_lines_alone(
+    engine: Engine, data: bytes, left: bytes, right: bytes
+) -> None:
+    """What stands before and after what a hit's reading is said to look at may be anything."""
+
+    def read(text: bytes, hit: tuple[int, int], by: int) -> list[object]:
+        engine._lines.clear()
+        return [pair.moved(by) for pair in engine.pairs(text, [hit])]
+
+    for end, anchor in engine.hits(data):
+        reach = engine.reach[anchor]
+        if reach.lines:
+            back, forward = reach.around(data, end)
+            before = left if end > back else b""
+            after = right if end + forward < len(data) else b""
+            kept = before + data[max(0, end - back) : end + forward] + after
+            there = len(before) + min(end, back)
+            assert read(kept, (there, anchor), end - there) == read(data, (end, anchor), 0)
+
+
 @pytest.mark.parametrize("width", [24_400, 30_600])
 def test_a_run_of_encoded_lines_is_not_followed_beyond_reach(engine: Engine, width: int) -> None:
     """Whether the line that crosses the limit is one of the run's is not decided by how it ends far away."""
