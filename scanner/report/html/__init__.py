@@ -48,6 +48,7 @@ def render(report: Report, options: Options, out: TextIO) -> None:
             skipped=view.skipped(report),
             severity=charts.by_severity(report.findings),
             age=charts.by_age(report.findings, now),
+            steps=charts.by_step(report.findings),
             timeline=charts.timeline(report.findings),
             rows=rows,
             choices=view.choices(rows),

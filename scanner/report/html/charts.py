@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, get_args
 
 from scanner.model import LEVELS, Finding, Severity
-from scanner.report.facts import alive, introduced, when
+from scanner.report.facts import alive, introduced, next_step, when
 from scanner.report.text import count
 
 WORST_FIRST: list[Severity] = sorted(get_args(Severity), key=LEVELS.__getitem__, reverse=True)
@@ -18,6 +18,9 @@ LENGTH = 100.0
 
 WIDTH, HEIGHT, BASE = 960, 170, 140
 """Of the timeline in pixels; its bars stand on BASE, and its years below that."""
+
+YEAR = 40
+"""Room for a year below the axis, in pixels."""
 
 MOST = 60
 """Bars in a timeline."""
@@ -34,6 +37,16 @@ AGES = (
     (10 * 365, "3 to 10 years"),
 )
 """Days, and what is said of a secret that is younger."""
+
+STEPS = {
+    "revoke": "revoke",
+    "rotate": "rotate by hand",
+    "wait": "wait for the issuer",
+    "ask": "ask the issuer",
+    "remove": "take out of the files",
+    "nothing": "nothing is left to do",
+}
+"""What is said of each kind of next step."""
 
 OLDEST, UNKNOWN = "10 years or more", "no commit known"
 
@@ -62,7 +75,15 @@ class Column(NamedTuple):
     left: float
     width: float
     parts: list[Part]
-    tick: str
+    year: Year | None
+
+
+class Year(NamedTuple):
+    """Written below the axis: where, and which end of the text stands there (SVG's `text-anchor`)."""
+
+    text: str
+    at: float
+    anchor: str
 
 
 class Timeline(NamedTuple):
@@ -92,6 +113,18 @@ def by_age(findings: Iterable[Finding], now: datetime) -> list[Bar]:
     return [
         Bar(label, len(group), _living(sum(map(alive, group))), _stacked(group, LENGTH / longest))
         for label, group in groups.items()
+    ]
+
+
+def by_step(findings: Iterable[Finding]) -> list[Bar]:
+    """By what is to be done next."""
+    groups: dict[str, list[Finding]] = {kind: [] for kind in STEPS}
+    for finding in findings:
+        groups[next_step(finding).kind].append(finding)
+    longest = max(map(len, groups.values())) or 1
+    return [
+        Bar(STEPS[kind], len(group), _living(sum(map(alive, group))), _stacked(group, LENGTH / longest))
+        for kind, group in groups.items()
     ]
 
 
@@ -138,17 +171,20 @@ def timeline(findings: Iterable[Finding]) -> Timeline | None:
 def _columns(groups: dict[int, list[Finding]], size: int, scale: float) -> list[Column]:
     step = WIDTH / max(len(groups), 12)
     gap = min(4.0, step / 5)
-    drawn, written = [], -WIDTH
+    drawn: list[Column] = []
+    written = -WIDTH * 1.0
     for at, (number, group) in enumerate(groups.items()):
         month, left = number * size, at * step
-        tick = ""
-        if (month % 12 == 0 or at == 0) and left - written >= 44 and left <= WIDTH - 36:
-            tick, written = f"{month // 12}", int(left)
+        year = None
+        last = left > WIDTH - YEAR
+        if (month % 12 == 0 or at == 0) and left - written >= (2 if last else 1) * YEAR:
+            year = Year(f"{month // 12}", _round(left + step - gap if last else left), "end" if last else "start")
+            written = left
         upright = [
             Part(part.severity, _round(BASE - part.start - part.length), part.length) for part in _stacked(group, scale)
         ]
         note = ", ".join(f"{n} {level}" for level in WORST_FIRST if (n := sum(f.severity == level for f in group)))
-        drawn.append(Column(_label(month, size), len(group), note, _round(left), _round(step - gap), upright, tick))
+        drawn.append(Column(_label(month, size), len(group), note, _round(left), _round(step - gap), upright, year))
     return drawn
 
 

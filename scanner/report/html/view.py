@@ -154,7 +154,7 @@ def facts(report: Report) -> list[str]:
     known = report.statistics
     told = []
     if isinstance(size := known.get("bytes"), int):
-        told.append(f"{size / 1e6:,.1f} MB read")
+        told.append(f"{_size(size)} read")
     if isinstance(rules := known.get("rules"), int):
         told.append(f"{rules:,} rules")
     if isinstance(seconds := known.get("seconds"), (int, float)):
@@ -163,6 +163,14 @@ def facts(report: Report) -> list[str]:
         if isinstance(number := known.get(name), int) and number:
             told.append(f"{number:,} {text}")
     return told
+
+
+def _size(number: int) -> str:
+    """Bytes in the largest unit of which there is at least one."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if number >= unit:
+            return f"{number / unit:,.1f} {name}"
+    return f"{number} bytes"
 
 
 def skipped(report: Report) -> list[tuple[str, str, int]]:
