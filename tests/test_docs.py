@@ -34,7 +34,7 @@ from tests.conftest import GIT_AUTHOR, GitRepo, github_token
 
 ROOT = Path(__file__).parent.parent
 USAGE, RULES, WRITING = "docs/usage.md", "docs/rules.md", "docs/writing-rules.md"
-WALKED = ("README.md", USAGE, RULES, WRITING)
+WALKED = ("README.md", USAGE, RULES, WRITING, "docs/reports.md")
 DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 UNRUN = ("network", "until-interrupted")
 VERBS = ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "report")

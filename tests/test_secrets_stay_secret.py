@@ -15,6 +15,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from scanner.report import FORMATS
 from tests.cli.parts import started
 from tests.conftest import GitRepo, github_token
 from tests.drill.parts import CLIENT, DRILL, ROOT, IssuerProcess, configuration, issuer_process
@@ -208,11 +209,13 @@ def test_from_scan_to_revoked(bench: Bench, receiver: Receiver, repo: GitRepo) -
     rule = ("--rule", "deadkey-drill", *DRILL[:2], "--config", config)
     bench.run("verify", *rule, data=single + b"\n")
     bench.run("revoke", *rule, "--mode", "plan", data=single, status=1)
-    for format in ("table", "json", "jsonl", "sarif"):
+    for format in FORMATS:
         verified = ("--verify", "--config", config, *DRILL, "--format", format, "--output", f"report.{format}")
         bench.run("scan", "files", str(bench.base / "tree"), *verified)
     bench.run("report", "report.json", status=0)
     bench.run("report", "report.json", "--format", "sarif", status=0)
+    for format in ("table", "json", "html", "markdown", "csv"):
+        bench.run("report", "report.jsonl", "--compare", "report.json", "--format", format, status=0)
 
     leaked = github_token("in history")
     bench.values.append(leaked)
@@ -221,7 +224,7 @@ def test_from_scan_to_revoked(bench: Bench, receiver: Receiver, repo: GitRepo) -
     repo.git("add", "-A")
     bench.run("scan", "staged", cwd=repo.path)
     repo.commit(f"message with {leaked.decode()}", GIT_AUTHOR_NAME=leaked.decode())
-    for format in ("table", "sarif"):
+    for format in ("table", "sarif", "html", "markdown", "csv"):
         bench.run("audit", "--no-verify", "--format", format, "--explain", cwd=repo.path)
     bench.run("baseline", "create", str(repo.path), "--output", "known", status=0)
     bench.run("scan", "git", str(repo.path), "--baseline", "known", status=0)

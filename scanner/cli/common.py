@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scanner.ruleset.ruleset import Ruleset
     from scanner.sources.interface import Source
 
-FORMATS = ("table", "json", "jsonl", "sarif")
+FORMATS = ("table", "json", "jsonl", "sarif", "html", "markdown", "csv")
 REVOKE = ("plan", "ask", "auto")
 
 
@@ -250,6 +250,8 @@ def write(
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     options = reports.Options(show_secrets=show_secrets, version=version(), verb=verb)
+    if show_secrets and format in reports.NEVER_SECRETS:
+        click.echo(f"deadkey: {format} never holds secrets; json, jsonl and table do", err=True)
     with opened(output, show_secrets) as out:
         if hook and format == "table":
             from scanner.report.table import refusal

@@ -13,8 +13,14 @@ FORMATS = {
     "json": "scanner.report.json",
     "jsonl": "scanner.report.jsonl",
     "sarif": "scanner.report.sarif",
+    "html": "scanner.report.html",
+    "markdown": "scanner.report.markdown",
+    "csv": "scanner.report.csv",
 }
 """By the name given to `--format`: the module that writes it."""
+
+NEVER_SECRETS = frozenset({"sarif", "html", "markdown", "csv"})
+"""Formats made to be passed on: no secret is in them, not even when secrets are to be shown."""
 
 
 def load(name: str) -> Format:
@@ -24,4 +30,4 @@ def load(name: str) -> Format:
     return cast(Format, import_module(FORMATS[name]))
 
 
-__all__ = ["FORMATS", "Format", "Options", "load"]
+__all__ = ["FORMATS", "NEVER_SECRETS", "Format", "Options", "load"]

@@ -10,23 +10,20 @@ import io
 import os
 import shutil
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TextIO
 
-from scanner.model import LEVELS, Finding, Location, Outcome, Report, Severity, Verdict
+from scanner.model import Finding, Location, Outcome, Report, Severity, Verdict
+from scanner.report.facts import alive, at_tip, introduced, rank
 from scanner.report.interface import Options
 from scanner.report.record import secret_text
 from scanner.report.scrub import scrubbed
-from scanner.report.text import count, inert, place, put
+from scanner.report.text import count, flat, inert, place, put, shortened
 
 NARROWEST = 60
 """Columns. Below that folded cells are harder to read than lines that the terminal wraps."""
 
 WIDEST = 100_000
 """Columns for what is no terminal: enough that nothing is folded."""
-
-LONGEST = 300
-"""Characters shown of one thing that an issuer or a hook said; the JSON report has all of it."""
 
 SEVERITY: dict[Severity, str] = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
@@ -38,7 +35,7 @@ def render(report: Report, options: Options, out: TextIO) -> None:
     if not options.show_secrets:
         report = scrubbed(report)
     if report.findings:
-        put(out, _drawn(sorted(report.findings, key=_rank), options, out) + "\n")
+        put(out, _drawn(sorted(report.findings, key=rank), options, out) + "\n")
     if report.skipped:
         put(out, "Not scanned, or not in full:\n")
         for skip in report.skipped:
@@ -55,7 +52,7 @@ def summary(report: Report) -> str:
     if findings:
         said = f"{count(len(findings), 'secret')} in {count(sum(len(f.locations) for f in findings), 'place')}"
         if any(finding.verdict for finding in findings):
-            said += f"; {sum(map(_alive, findings))} live"
+            said += f"; {sum(map(alive, findings))} live"
         if revoked := sum(finding.outcome is not None and finding.outcome.state == "revoked" for finding in findings):
             said += f", {revoked} revoked"
     if unread := sum(skip.count for skip in report.skipped):
@@ -66,7 +63,7 @@ def summary(report: Report) -> str:
 def refusal(report: Report, out: TextIO) -> None:
     """Say which secrets stop a commit, and the two ways on. Never shows a secret, and draws nothing."""
     report = scrubbed(report)
-    for finding in sorted(report.findings, key=_rank):
+    for finding in sorted(report.findings, key=rank):
         for location in finding.locations:
             where = f"{place(location)}:{location.start_line}:{location.start_column}"
             put(out, f"{where}  {inert(finding.name)}  {inert(finding.secret.redacted)}\n")
@@ -78,18 +75,6 @@ def refusal(report: Report, out: TextIO) -> None:
         for name, page in pages:
             put(out, f"    {name}: {page}\n")
         put(out, "If it is none: put deadkey:allow in a comment on that line.\n")
-
-
-def _alive(finding: Finding) -> bool:
-    ended = finding.outcome is not None and finding.outcome.state in ("revoked", "already-dead")
-    return finding.verdict is not None and finding.verdict.state == "live" and not ended
-
-
-def _rank(finding: Finding) -> tuple[Any, ...]:
-    """Live ones first, then by severity, confidence and path."""
-    first = finding.locations[0] if finding.locations else None
-    where = (first.path or "", first.start_line, first.start_column) if first else ("", 0, 0)
-    return (not _alive(finding), -LEVELS[finding.severity], -LEVELS[finding.confidence], *where, finding.fingerprint)
 
 
 def _drawn(findings: Iterable[Finding], options: Options, out: TextIO) -> str:
@@ -113,7 +98,7 @@ def _drawn(findings: Iterable[Finding], options: Options, out: TextIO) -> str:
             cell(f"{inert(finding.name)}\n{inert(secret_text(finding.secret, options.show_secrets))}"),
             cell(_places(finding.locations)),
             cell(_introduced(finding.locations)),
-            cell(_at_head(finding.locations)),
+            cell(at_tip(finding.locations)),
             cell("\n".join(_state(finding)), _status_style(finding)),
         )
     terminal = bool(getattr(out, "isatty", lambda: False)())
@@ -145,26 +130,9 @@ def _places(locations: tuple[Location, ...]) -> str:
 
 
 def _introduced(locations: tuple[Location, ...]) -> str:
-    """The commit that brought it in first: by date, as far as dates are known."""
-    committed = [location for location in locations if location.commit]
-    if not committed:
-        return "-"
-    first = min(committed, key=_when)
-    parts = ((first.commit or "")[:8], (first.date or "")[:10], first.author or "")
-    return "\n".join(inert(part) for part in parts if part)
-
-
-def _when(location: Location) -> datetime:
-    try:
-        when = datetime.fromisoformat(location.date or "")
-    except ValueError:
-        return datetime.max.replace(tzinfo=UTC)
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _at_head(locations: tuple[Location, ...]) -> str:
-    known = {location.at_head for location in locations} - {None}
-    return "yes" if True in known else "no" if known else "-"
+    first = introduced(locations)
+    parts = ((first.commit or "")[:8], (first.date or "")[:10], first.author or "") if first else ()
+    return "\n".join(inert(part) for part in parts if part) if first else "-"
 
 
 def _state(finding: Finding) -> Iterable[str]:
@@ -174,23 +142,16 @@ def _state(finding: Finding) -> Iterable[str]:
 
 
 def _verdict_lines(verdict: Verdict) -> Iterable[str]:
-    yield f"{verdict.state}: {_short(verdict.reason)}" if verdict.reason else verdict.state
-    for name, value in verdict.identity.items():
-        if value not in (None, "", [], {}):
-            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-            yield f"{_short(str(name))}: {_short(shown)}"
+    yield f"{verdict.state}: {shortened(verdict.reason)}" if verdict.reason else verdict.state
+    for name, value in flat(verdict.identity):
+        yield f"{name}: {value}"
 
 
 def _outcome_lines(outcome: Outcome) -> Iterable[str]:
-    yield f"{outcome.state} ({_short(outcome.hook)})" if outcome.hook else outcome.state
+    yield f"{outcome.state} ({shortened(outcome.hook)})" if outcome.hook else outcome.state
     for said in (outcome.detail, outcome.effect):
         if said:
-            yield _short(said)
-
-
-def _short(text: str) -> str:
-    cut = len(text) - LONGEST
-    return inert(text) if cut <= 0 else f"{inert(text[:LONGEST])}… ({cut} characters more)"
+            yield shortened(said)
 
 
 def _status_style(finding: Finding) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from collections.abc import Iterator, Mapping
+from typing import Any, TextIO
 
 from scanner.model import Location
 
@@ -51,3 +52,21 @@ def put(out: TextIO, text: str) -> None:
     """Write `text`; what the encoding of `out` cannot hold is escaped, so that no locale ends a run."""
     encoding = getattr(out, "encoding", None) or "utf-8"
     out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+LONGEST = 300
+"""Characters shown of one thing that an issuer or a hook said; the JSON report has all of it."""
+
+
+def shortened(text: str) -> str:
+    """`text` inert and at most LONGEST characters long, with how much was cut."""
+    cut = len(text) - LONGEST
+    return inert(text) if cut <= 0 else f"{inert(text[:LONGEST])}… ({cut} characters more)"
+
+
+def flat(identity: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What an issuer said about whose it is: name and value, both as one line, what is empty left out."""
+    for name, value in identity.items():
+        if value not in (None, "", [], {}):
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            yield shortened(str(name)), shortened(shown)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import html
 import io
 import json
 import os
@@ -15,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.model import DeadkeyError, Report
-from scanner.report import FORMATS, Options, jsonl, load
+from scanner.report import FORMATS, NEVER_SECRETS, Options, jsonl, load
 from scanner.report.table import refusal
 from scanner.report.text import inert
 
@@ -42,8 +44,13 @@ def strings(name: str, text: str) -> list[str]:
         for inner in value.values() if isinstance(value, dict) else ():
             walk(inner)
 
-    for document in text.splitlines() if name == "jsonl" else [text] if name != "table" else []:
-        walk(json.loads(document))
+    if name in ("json", "jsonl", "sarif"):
+        for document in text.splitlines() if name == "jsonl" else [text]:
+            walk(json.loads(document))
+    elif name == "csv":
+        walk(list(csv.reader(io.StringIO(text))))
+    elif name == "html":
+        found.append(html.unescape(text))
     return found
 
 
@@ -70,8 +77,10 @@ def test_nor_does_a_followed_line_or_the_hook(part: str) -> None:
         assert inert(value) not in seen
 
 
-@pytest.mark.parametrize(("name", "shown"), [("table", 1), ("json", 1), ("jsonl", 1), ("sarif", 0)])
-def test_secrets_are_shown_when_asked_for_but_never_in_sarif(name: str, shown: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "shown"), [("table", 1), ("json", 1), ("jsonl", 1), *((name, 0) for name in sorted(NEVER_SECRETS))]
+)
+def test_secrets_are_shown_when_asked_for_but_never_in_what_is_passed_on(name: str, shown: int) -> None:
     text = written(name, planted(PLANTED), Options(show_secrets=True))
     assert (PLANTED in text) == bool(shown)
 
