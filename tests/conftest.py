@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from scanner.detect.checksums import CHECKSUMS
 from scanner.ruleset import cache
 from scanner.ruleset.ruleset import Ruleset
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("patient")
 
 GIT_AUTHOR = {
     "GIT_AUTHOR_NAME": "Ada Author",
