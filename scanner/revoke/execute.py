@@ -237,10 +237,12 @@ def _act(finding: Finding, plan: Outcome, why: str, run: _Run) -> Finding:
             reasons.append(f"{name}: {result.detail}")
             continue
         finding, outcome = _confirmed(finding, name, effect, result, run)
-        with contextlib.suppress(JournalError):
+        try:
+            _write(finding, run, "outcome", hook=name, intent=intent["seq"], state=outcome.state, detail=outcome.detail)
+        except JournalError as e:
             # The hook has acted: what it came to is told even if it cannot be written. The intent stays open, and the
             # next run asks the issuer.
-            _write(finding, run, "outcome", hook=name, intent=intent["seq"], state=outcome.state, detail=outcome.detail)
+            run.say(f"{e}; the next run that finds it closes its entry")
         run.say(
             f"{finding.name} {finding.secret}: {outcome.state}" + (f" ({outcome.detail})" if outcome.detail else "")
         )
