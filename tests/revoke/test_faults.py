@@ -102,7 +102,7 @@ class Bench:
             assert TOKEN.encode() not in file.read_bytes()
         left = {file.name.removeprefix(self.path.name) for file in self.path.parent.iterdir()}
         assert left <= {"", ".head", ".key", ".lock"}
-        self.table.append((*row, "/".join(told) or "killed", "/".join(_told(second)), str(after["revoke"])))
+        self.table.append((*row, "/".join(told) or "cut off", "/".join(_told(second)), str(after["revoke"])))
 
 
 def _told(found: Finding | None) -> list[str]:
