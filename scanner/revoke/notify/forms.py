@@ -1,4 +1,6 @@
-"""The bodies that Slack, Teams, PagerDuty and a plain receiver accept. No secret is in them, nor a redaction of one.
+"""The bodies that Slack, Teams, PagerDuty and a plain receiver accept.
+
+No secret is in them: one in a path or in an answer stands as its redaction.
 
 What comes from scanned files or issuers is text to these tools and never markup: it cannot mention a channel, show a
 link or hide a line.
