@@ -212,7 +212,7 @@ def _schema() -> type[BaseModel]:
         form: Literal["slack", "teams", "pagerduty", "json"]
         url: SourceModel | None = None
         key: SourceModel | None = None
-        on: Annotated[
+        when: Annotated[
             tuple[Literal["live", "unknown", "dead", "revoked", "already-dead", "pending", "failed", "refused"], ...],
             Field(min_length=1),
         ] = TOLD
@@ -469,7 +469,7 @@ def _built(file: Any, path: Path, key: Source | None) -> Config:
                 notice.form,
                 source(f"notify[{number}].url", notice.url) if notice.url else lambda: PAGERDUTY,
                 source(f"notify[{number}].key", notice.key) if notice.key else None,
-                notice.on,
+                notice.when,
                 notice.min_severity,
             )
             for number, notice in enumerate(file.notify, 1)

@@ -72,7 +72,7 @@ class Notice:
     form: Form
     url: Callable[[], str]
     key: Callable[[], str] | None = None
-    on: tuple[State, ...] = TOLD
+    when: tuple[State, ...] = TOLD
     min_severity: Severity = "low"
 
 

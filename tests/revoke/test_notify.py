@@ -144,9 +144,9 @@ def test_plain_json_is_signed_like_the_webhook(httpserver: HTTPServer, tell: Tel
 def test_only_what_was_asked_for_is_told(httpserver: HTTPServer, tell: Tell) -> None:
     httpserver.expect_request("/services/T0/B0/x").respond_with_data("ok")
     every = [_found(1, "live"), _found(2, "revoked", severity="low"), _found(3, "refused")]
-    assert tell(every, _notice(httpserver, "json", on=("failed",))) == []
+    assert tell(every, _notice(httpserver, "json", when=("failed",))) == []
     assert httpserver.log == []
-    assert tell(every, _notice(httpserver, "json", on=("revoked", "refused"), min_severity="high")) == []
+    assert tell(every, _notice(httpserver, "json", when=("revoked", "refused"), min_severity="high")) == []
     (body,) = _bodies(httpserver)
     assert [told["fingerprint"] for told in body["findings"]] == [f"{3:032}"]
 

@@ -53,7 +53,7 @@ def notify(
 
 def wants(notice: Notice, finding: Finding) -> bool:
     """True when the notice is for it, by its state and severity."""
-    return forms.state(finding) in notice.on and LEVELS[finding.severity] >= LEVELS[notice.min_severity]
+    return forms.state(finding) in notice.when and LEVELS[finding.severity] >= LEVELS[notice.min_severity]
 
 
 def _bodies(notice: Notice, findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
