@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.detect.generic.settings import USUAL, Generic
 from scanner.model import DeadkeyError
-from scanner.revoke.settings import HOOKS, Allowance, RevokeSettings, Webhook
+from scanner.revoke.settings import HOOKS, TOLD, Allowance, Notice, RevokeSettings, TwoPerson, Webhook
 from scanner.verify.credential import Source
 from scanner.verify.settings import VerifySettings, place, place_of
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from yaml import Node
 
 FINGERPRINT_KEY = "DEADKEY_FINGERPRINT_KEY"
+PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+"""Seconds of what a span of time is written in."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Config:
     revoke: RevokeSettings
     allow: Allow = Allow()
     generic: Generic = USUAL
+    notify: tuple[Notice, ...] = ()
     fingerprint_key: Callable[[], str] | None = None
     """Gives the user's own key for fingerprints, where there is one."""
     credentials: Mapping[str, Source] = field(default_factory=dict)
@@ -126,6 +130,7 @@ def _schema() -> type[BaseModel]:
     Seconds = Annotated[float, Field(gt=0, le=3600)]
     Pause = Annotated[float, Field(ge=0, le=600)]
     Level = Literal["low", "medium", "high", "critical"]
+    Span = Annotated[str, Field(pattern=r"^[1-9]\d{0,5}[smhdw]$")]
 
     class Strict(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -184,6 +189,42 @@ def _schema() -> type[BaseModel]:
         paths: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
         min_severity: Level = "low"
         max_per_run: Annotated[int, Field(ge=1)] = 10
+        identities: tuple[str, ...] = ()
+        environments: tuple[str, ...] = ()
+        older_than: Span | None = None
+        newer_than: Span | None = None
+
+    class TwoPersonModel(Strict):
+        key: SourceModel | None = None
+        signers: dict[str, str] = Field(default_factory=dict)
+        required: bool = False
+        valid: Span = "1d"
+
+        @field_validator("signers")
+        @classmethod
+        def public_keys(cls, named: dict[str, str]) -> dict[str, str]:
+            for name, key in named.items():
+                if not re.match(r"ssh-ed25519 [A-Za-z0-9+/=]{60,}( |$)", key):
+                    raise ValueError(f"{name}: write an Ed25519 public key as it stands in its .pub file")
+            return named
+
+    class NoticeModel(Strict):
+        form: Literal["slack", "teams", "pagerduty", "json"]
+        url: SourceModel | None = None
+        key: SourceModel | None = None
+        when: Annotated[
+            tuple[Literal["live", "unknown", "dead", "revoked", "already-dead", "pending", "failed", "refused"], ...],
+            Field(min_length=1),
+        ] = TOLD
+        min_severity: Level = "low"
+
+        @model_validator(mode="after")
+        def complete(self) -> NoticeModel:
+            if self.url is None and self.form != "pagerduty":
+                raise ValueError("url is missing: where the address is read from, as in url: {env: NAME}")
+            if self.key is None and self.form == "pagerduty":
+                raise ValueError("key is missing: where the routing key is read from, as in key: {env: NAME}")
+            return self
 
     class RevokeModel(Strict):
         mode: Literal["plan", "ask", "auto"] = "plan"
@@ -192,8 +233,19 @@ def _schema() -> type[BaseModel]:
         command_timeout: Seconds = 60.0
         webhook: WebhookModel | None = None
         auto: tuple[AllowanceModel, ...] = ()
+        max_per_run: Annotated[int, Field(ge=1)] | None = None
+        max_per_hour: Annotated[int, Field(ge=1)] | None = None
+        environments: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+        two_person: TwoPersonModel = TwoPersonModel()
         recheck: Annotated[tuple[Pause, ...], Field(min_length=1, max_length=20)] = RevokeSettings.recheck
         journal: str | None = None
+
+        @model_validator(mode="after")
+        def known_environments(self) -> RevokeModel:
+            for number, line in enumerate(self.auto):
+                if unknown := sorted(set(line.environments) - set(self.environments)):
+                    raise ValueError(f"auto[{number + 1}]: revoke.environments names no {unknown[0]}")
+            return self
 
     class AllowModel(Strict):
         paths: tuple[str, ...] = ()
@@ -221,6 +273,7 @@ def _schema() -> type[BaseModel]:
         revoke: RevokeModel = RevokeModel()
         allow: AllowModel = AllowModel()
         generic: GenericModel = GenericModel()
+        notify: tuple[NoticeModel, ...] = ()
         credentials: dict[str, SourceModel] = Field(default_factory=dict)
         fingerprint_key: SourceModel | None = None
 
@@ -326,6 +379,11 @@ def _line(node: Node | None, where: tuple[str | int, ...]) -> int:
     return line
 
 
+def _span(text: str | None) -> float | None:
+    """`7d` in seconds."""
+    return None if text is None else int(text[:-1]) * UNITS[text[-1]]
+
+
 def _built(file: Any, path: Path, key: Source | None) -> Config:
     folder = path.parent
 
@@ -380,11 +438,42 @@ def _built(file: Any, path: Path, key: Source | None) -> Config:
             )
             if revoke.webhook
             else None,
-            auto=tuple(Allowance(line.rules, line.paths, line.min_severity, line.max_per_run) for line in revoke.auto),
+            auto=tuple(
+                Allowance(
+                    line.rules,
+                    line.paths,
+                    line.min_severity,
+                    line.max_per_run,
+                    line.identities,
+                    line.environments,
+                    _span(line.older_than),
+                    _span(line.newer_than),
+                )
+                for line in revoke.auto
+            ),
+            max_per_run=revoke.max_per_run,
+            max_per_hour=revoke.max_per_hour,
+            environments=dict(revoke.environments),
+            two_person=TwoPerson(
+                source("revoke.two_person.key", revoke.two_person.key) if revoke.two_person.key else None,
+                dict(revoke.two_person.signers),
+                revoke.two_person.required,
+                _span(revoke.two_person.valid) or 0.0,
+            ),
             recheck=revoke.recheck,
         ),
         Allow(file.allow.paths, file.allow.rules, file.allow.values),
         Generic(file.generic.enabled, file.generic.placeholders, file.generic.keys, file.generic.lower),
+        tuple(
+            Notice(
+                notice.form,
+                source(f"notify[{number}].url", notice.url) if notice.url else lambda: PAGERDUTY,
+                source(f"notify[{number}].key", notice.key) if notice.key else None,
+                notice.when,
+                notice.min_severity,
+            )
+            for number, notice in enumerate(file.notify, 1)
+        ),
         key or (source("fingerprint_key", file.fingerprint_key) if file.fingerprint_key else None),
         credentials,
     )

@@ -26,6 +26,7 @@ from scanner.sources.interface import Aside, Item, Share, Source, Tally, Told, a
 
 if TYPE_CHECKING:
     from scanner.config import Allow, Config
+    from scanner.revoke.approval import Approved
     from scanner.ruleset.check import Bench
     from scanner.ruleset.schema import RuleFile, RuleSpec
 
@@ -417,16 +418,22 @@ def act(
     revoking: bool,
     confirm: Callable[[Finding, str], bool],
     say: Callable[[str], None],
+    approved: Approved | None = None,
 ) -> list[Finding]:
-    """Ask the issuers, and with `revoking` go on to what the settings' mode says. Raises DeadkeyError."""
+    """Ask the issuers, and with `revoking` go on to what the settings' mode or an approved plan says; then tell those
+    who are to be told. Raises DeadkeyError."""
     from scanner.verify.live import verify
 
-    asked = verify(found, ruleset.actions, config.verify)
-    if not revoking:
-        return asked
-    from scanner.revoke.execute import revoke
+    done = verify(found, ruleset.actions, config.verify)
+    if revoking:
+        from scanner.revoke.execute import revoke
 
-    return revoke(asked, ruleset.actions, config.revoke, config.verify, confirm=confirm, say=say)
+        done = revoke(done, ruleset.actions, config.revoke, config.verify, confirm=confirm, say=say, approved=approved)
+    if config.notify and not config.revoke.dry_run:
+        from scanner.revoke.notify.send import notify
+
+        notify(done, config.notify, config.verify, say)
+    return done
 
 
 def rule_bench(folders: tuple[Path, ...] = ()) -> tuple[dict[str, RuleFile], Bench]:

@@ -49,6 +49,7 @@ REVEALS = {
     "scanner.report.record",  # --show-secrets
     "scanner.report.scrub",  # to take it out of the words around it
     "scanner.revoke.hooks.interface",  # what a hook is to revoke
+    "scanner.revoke.notify.forms",  # the longest is taken out of a message first
     "scanner.verify.aws",  # signs with it
     "scanner.verify.clean",  # to take it out of an issuer's answer
     "scanner.verify.exchange",  # asks its issuer

@@ -205,3 +205,60 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     loaded: Any = config.load(str(_write(tmp_path / "config.yaml", "# nothing yet\n")))
     assert loaded.verify.timeout == 10 and loaded.revoke.mode == "plan"
     assert os.fspath(loaded.path) == str(tmp_path / "config.yaml")
+
+
+WHOLE_POLICY = """
+revoke:
+  max_per_run: 20
+  max_per_hour: 50
+  environments: {production: ['deploy/prod/*'], staging: ['deploy/stage/*']}
+  auto:
+    - {environments: [staging], identities: ['ci-*'], older_than: 12h, newer_than: 2w}
+  two_person:
+    key: {env: OWN_KEY}
+    signers: {alice: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA alice@acme"}
+    required: true
+    valid: 4h
+notify:
+  - {form: slack, url: {env: SLACK}}
+  - {form: pagerduty, key: {env: PD}, when: [live, revoked], min_severity: critical}
+"""
+
+
+def test_the_whole_policy_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(WHOLE_POLICY)
+    loaded = config.load(str(file))
+    (line,) = loaded.revoke.auto
+    assert (line.environments, line.identities) == (("staging",), ("ci-*",))
+    assert (line.older_than, line.newer_than) == (43_200.0, 1_209_600.0)
+    assert (loaded.revoke.max_per_run, loaded.revoke.max_per_hour) == (20, 50)
+    assert loaded.revoke.environments["production"] == ("deploy/prod/*",)
+    two = loaded.revoke.two_person
+    assert (two.required, two.valid, list(two.signers)) == (True, 14_400.0, ["alice"])
+    slack, pagerduty = loaded.notify
+    assert slack.form == "slack" and "live" in slack.when and "dead" not in slack.when
+    assert pagerduty.url() == "https://events.pagerduty.com/v2/enqueue" and pagerduty.min_severity == "critical"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("revoke:\n  auto:\n    - environments: [prod]", "revoke.environments names no prod"),
+        ("revoke:\n  auto:\n    - older_than: soon", "older_than"),
+        ("revoke:\n  auto:\n    - older_than: 0d", "older_than"),
+        ("revoke:\n  max_per_hour: 0", "max_per_hour"),
+        ("revoke:\n  two_person:\n    signers: {alice: ssh-rsa AAAA}", "alice: write an Ed25519 public key"),
+        ("notify:\n  - form: slack", "url is missing"),
+        ("notify:\n  - {form: pagerduty}", "key is missing"),
+        ("notify:\n  - {form: carrier-pigeon, url: {env: X}}", "notify.0.form"),
+        ("notify:\n  - {form: slack, url: 'https://hooks.example/x'}", "notify.0.url"),
+        ("notify:\n  - {form: slack, url: {env: X}, when: [gone]}", "notify.0.when"),
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_named(text: str, wrong: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text + "\n")
+    with pytest.raises(DeadkeyError) as caught:
+        config.load(str(file))
+    assert str(caught.value).startswith(f"{file}:") and wrong in str(caught.value)

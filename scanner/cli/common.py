@@ -43,6 +43,7 @@ class Common:
     output: str | None
     verify: bool
     revoke: str | None
+    dry_run: bool
     baseline: str | None
     config: str | None
     rules: tuple[str, ...]
@@ -67,6 +68,7 @@ _OPTIONS = (
     click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output."),
     click.option("--verify", is_flag=True, help="Ask the issuers which of the secrets are live."),
     click.option("--revoke", type=click.Choice(REVOKE), help="Verify, then plan, ask or act on the live ones."),
+    click.option("--dry-run", is_flag=True, help="With --revoke: decide everything, but revoke nothing."),
     click.option("--baseline", type=click.Path(), help="Leave out the known secrets of this file."),
     click.option("--config", type=click.Path(), help="Your configuration, instead of the one in your config folder."),
     click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones."),
@@ -86,6 +88,8 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def verb(**given: Any) -> Any:
         shared = Common(**{name: given.pop(name) for name in Common.__slots__})
+        if shared.dry_run and shared.revoke is None:
+            raise click.UsageError("--dry-run belongs to --revoke ask or --revoke auto")
         return function(shared=shared, **given)
 
     for option in reversed(_OPTIONS):
@@ -161,7 +165,7 @@ def acted(report: Report, ruleset: Ruleset, shared: Common, settings: Config) ->
     from scanner import pipeline
 
     if shared.revoke:
-        settings = with_mode(settings, shared.revoke)
+        settings = dry(with_mode(settings, shared.revoke), shared.dry_run)
     findings = pipeline.act(report.findings, ruleset, settings, bool(shared.revoke), confirm, say(shared.quiet))
     return replace(report, findings=tuple(findings))
 
@@ -169,6 +173,11 @@ def acted(report: Report, ruleset: Ruleset, shared: Common, settings: Config) ->
 def with_mode(settings: Config, mode: str) -> Config:
     """The configuration with another way to revoke: plan, ask or auto."""
     return replace(settings, revoke=replace(settings.revoke, mode=cast("Mode", mode)))
+
+
+def dry(settings: Config, wanted: bool) -> Config:
+    """The configuration for a run that goes the whole way and touches nothing, if that is `wanted`."""
+    return replace(settings, revoke=replace(settings.revoke, dry_run=True)) if wanted else settings
 
 
 def load_config(path: str | None) -> Config:

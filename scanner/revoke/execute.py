@@ -7,25 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from scanner.model import Finding, Outcome
+from scanner.revoke.approval import Approved, rule_digest
+from scanner.revoke.consent import Confirm, Consents
 from scanner.revoke.hooks import rule
 from scanner.revoke.hooks.interface import HookResult, Tools, load
-from scanner.revoke.journal import Journal, JournalError, pending
-from scanner.revoke.policy import decide
+from scanner.revoke.journal import STEP, Journal, JournalError, pending, read
+from scanner.revoke.policy import HOUR
+from scanner.revoke.review import revoked_since
 from scanner.revoke.settings import RevokeSettings
 from scanner.verify.clean import scrub, secrets_of
 from scanner.verify.interface import Actions, Clock
 from scanner.verify.live import verify
 from scanner.verify.settings import VerifySettings, place, place_of
-
-Confirm = Callable[[Finding, str], bool]
-"""Asks a person: the finding, and the effect of revoking it."""
 
 Say = Callable[[str], None]
 """Takes a line on what is going on. It holds no secret."""
@@ -43,11 +42,11 @@ class _Run:
     actions: Actions
     tools: Tools
     journal: Journal
-    confirm: Confirm
+    consents: Consents
     say: Say
-    used: Counter[int] = field(default_factory=Counter)
     begun: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     acted: bool = False
+    """A hook was called: what came of it is told, even if the journal fails."""
 
     @property
     def settings(self) -> RevokeSettings:
@@ -63,21 +62,26 @@ def revoke(
     confirm: Confirm,
     say: Say,
     clock: Clock = time,
+    approved: Approved | None = None,
 ) -> list[Finding]:
     """`findings` in their order; those that are live, or were being revoked when a run was killed, with an outcome.
 
+    With an `approved` plan nobody is asked: what is in it is revoked, and nothing else.
     JournalError before any hook is called when the journal cannot be written, or another run holds it. If it fails
     later, what is left is marked as failed.
     """
     from scanner.verify.transport import Transport
 
-    journal = Journal(settings.journal)
+    journal = Journal(settings.journal, clock)
     transport = Transport(_with_webhook(verify_settings, settings), clock)
-    run = _Run(actions, Tools(settings, verify_settings, transport, clock), journal, confirm, say)
+    tools = Tools(settings, verify_settings, transport, clock)
+    run = _Run(actions, tools, journal, Consents(settings, confirm, approved), say)
     try:
         with contextlib.ExitStack() as stack:
             _begin(findings, run, stack)
-            return [_handle(finding, run) for finding in findings]
+            done = [_handle(finding, run) for finding in findings]
+            _tell_open(run)
+            return done
     finally:
         transport.close()
 
@@ -85,14 +89,16 @@ def revoke(
 def _begin(findings: Sequence[Finding], run: _Run, stack: contextlib.ExitStack) -> None:
     """Take the journal for this run if it is going to be written, and read what a killed run left open in it.
 
-    A plan goes without where the journal cannot be had.
+    A plan and a dry run go without where the journal cannot be had.
     """
-    plan = run.settings.mode == "plan"
+    plan = run.settings.mode == "plan" or run.settings.dry_run
     try:
         begun = pending(run.journal.path)
-        if begun or (not plan and any(map(_is_live, findings))):
+        if not run.settings.dry_run and (begun or (not plan and any(map(_is_live, findings)))):
             stack.enter_context(run.journal.alone())
             begun = pending(run.journal.path)
+        if run.settings.max_per_hour is not None:
+            run.consents.hour = revoked_since(read(run.journal.path), run.tools.clock.time() - HOUR)
     except JournalError as e:
         if not plan:
             raise
@@ -100,6 +106,14 @@ def _begin(findings: Sequence[Finding], run: _Run, stack: contextlib.ExitStack) 
         return
     for intent in begun:
         run.begun.setdefault(intent["fingerprint"], []).append(intent)
+
+
+def _tell_open(run: _Run) -> None:
+    """Say what an earlier run has begun and this one did not come across."""
+    for intent in (intent for intents in run.begun.values() for intent in intents):
+        where = ", ".join(map(str, (intent.get("places") or ())[:3]))
+        told = f"in {where}" if where else f"entry {intent['seq']} of the journal"
+        run.say(f"an earlier run was interrupted while revoking a {intent.get('rule')} {told}: scan there again")
 
 
 def _with_webhook(verify_settings: VerifySettings, settings: RevokeSettings) -> VerifySettings:
@@ -131,7 +145,7 @@ def _handle(finding: Finding, run: _Run) -> Finding:
     try:
         finding = _fresh(finding, run)
         if run.begun:
-            settled = _settle(finding, run.begun.get(run.journal.fingerprint(finding.secret), []), run)
+            settled = _settle(finding, run.begun.pop(run.journal.fingerprint(finding.secret), []), run)
             if settled is not None:
                 return replace(finding, outcome=settled)
         if not _is_live(finding):
@@ -141,9 +155,13 @@ def _handle(finding: Finding, run: _Run) -> Finding:
             return replace(finding, outcome=plan)
         if not plan.hook:
             return replace(finding, outcome=Outcome("refused", "", plan.detail))
-        if refusal := _refusal(finding, plan, run):
-            return replace(finding, outcome=Outcome("refused", plan.hook, refusal, plan.effect))
-        return _act(finding, plan, run)
+        now = run.tools.clock.time()
+        consent = run.consents.ask(finding, plan, rule_digest(run.actions(finding.rule)), now)
+        if not consent.given:
+            return replace(finding, outcome=Outcome("refused", plan.hook, consent.why, plan.effect))
+        if run.settings.dry_run:
+            return replace(finding, outcome=replace(plan, detail=f"dry run: it would be revoked ({consent.why})"))
+        return _act(finding, plan, consent.why, run)
     except JournalError as e:
         if not run.acted:
             raise
@@ -159,7 +177,8 @@ def _fresh(finding: Finding, run: _Run) -> Finding:
         asked = datetime.fromisoformat(finding.verdict.checked or "").timestamp()
     except ValueError:
         asked = 0.0
-    return finding if run.tools.clock.time() - asked <= run.settings.fresh else _asked(finding, run)
+    # A verdict of a time to come was had before the clock went back: how old it is nobody knows.
+    return finding if -STEP <= run.tools.clock.time() - asked <= run.settings.fresh else _asked(finding, run)
 
 
 def _asked(finding: Finding, run: _Run) -> Finding:
@@ -195,38 +214,35 @@ def _settle(finding: Finding, intents: list[dict[str, Any]], run: _Run) -> Outco
     return None
 
 
-def _refusal(finding: Finding, plan: Outcome, run: _Run) -> str | None:
-    if run.settings.mode == "ask":
-        return None if run.confirm(finding, plan.effect) else "not confirmed"
-    decision = decide(finding, run.settings.auto, run.used)
-    if decision.line is None:
-        return decision.reason
-    run.used[decision.line] += 1
-    return None
-
-
-def _act(finding: Finding, plan: Outcome, run: _Run) -> Finding:
+def _act(finding: Finding, plan: Outcome, why: str, run: _Run) -> Finding:
     action = run.actions(finding.rule)
     reasons = []
-    for name in run.settings.hooks:
+    # Whoever signed a plan signed the one hook in it.
+    for name in (plan.hook,) if run.consents.approved else run.settings.hooks:
         hook = load(name)
         effect = hook.effect(finding, action, run.tools)
         if effect is None:
             continue
-        intent = _write(finding, run, "intent", hook=name, state="intended", detail=effect)
+        intent = _write(finding, run, "intent", hook=name, state="intended", detail=effect, allowed=why)
         run.acted = True
         run.say(f"{finding.name} {finding.secret}: revoking ({name})")
-        result: HookResult = hook.run(finding, action, run.tools)
+        try:
+            result: HookResult = hook.run(finding, action, run.tools)
+        except Exception as e:
+            # It may have got through before it failed: the issuer is asked, and the other findings still get their turn.
+            result = HookResult("failed", f"it failed unexpectedly ({type(e).__name__})")
         result = replace(result, detail=scrub(result.detail, secrets_of(finding)))
         if result.state == "not-applicable":
             _write(finding, run, "outcome", hook=name, intent=intent["seq"], state=result.state, detail=result.detail)
             reasons.append(f"{name}: {result.detail}")
             continue
         finding, outcome = _confirmed(finding, name, effect, result, run)
-        with contextlib.suppress(JournalError):
+        try:
+            _write(finding, run, "outcome", hook=name, intent=intent["seq"], state=outcome.state, detail=outcome.detail)
+        except JournalError as e:
             # The hook has acted: what it came to is told even if it cannot be written. The intent stays open, and the
             # next run asks the issuer.
-            _write(finding, run, "outcome", hook=name, intent=intent["seq"], state=outcome.state, detail=outcome.detail)
+            run.say(f"{e}; the next run that finds it closes its entry")
         run.say(
             f"{finding.name} {finding.secret}: {outcome.state}" + (f" ({outcome.detail})" if outcome.detail else "")
         )
@@ -258,13 +274,18 @@ def _confirmed(finding: Finding, hook: str, effect: str, result: HookResult, run
 
 
 def _write(finding: Finding, run: _Run, kind: str, *, detail: str, **fields: Any) -> dict[str, Any]:
+    if run.settings.dry_run:
+        return {"seq": 0}
     hidden = secrets_of(finding)
+    identity = finding.verdict.identity if finding.verdict else {}
     paths = dict.fromkeys(scrub(place.path or f"({place.source})", hidden) for place in finding.locations)
     return run.journal.append(
         kind,
         fingerprint=run.journal.fingerprint(finding.secret),
         rule=finding.rule,
+        rule_digest=rule_digest(run.actions(finding.rule)),
         provider=finding.provider,
+        identity={name: scrub(str(value), hidden) for name, value in identity.items()},
         places=list(paths)[:PLACES],
         detail=scrub(detail, hidden, 500),
         **fields,

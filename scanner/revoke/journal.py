@@ -16,6 +16,7 @@ import json
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.model import DeadkeyError, Secret
+from scanner.verify.interface import Clock
 from scanner.verify.settings import agent
 
 FIRST = "0" * 64
@@ -31,6 +33,12 @@ FIRST = "0" * 64
 
 MISSING = "missing"
 """State of the note that is written where entries were cut off."""
+
+CLOCK_BACK = "clock-back"
+"""State of the note that is written before an entry whose time is before that of the last one."""
+
+STEP = 2.0
+"""Seconds by which a clock may go back without a word: that much it is set right now and then."""
 
 TAIL = 128 * 1024
 """Bytes from the end in which the last entry must start: no entry is nearly as long."""
@@ -68,8 +76,8 @@ def beside(path: Path, suffix: str) -> Path:
 class Journal:
     """The journal at a path. Nothing is made there before it is written to. Every method may raise JournalError."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, clock: Clock = time) -> None:
+        self.path, self._clock = path, clock
 
     def fingerprint(self, secret: Secret) -> str:
         """The secret's name in this journal; makes the journal's key when there is none."""
@@ -101,6 +109,9 @@ class Journal:
             if head and head["seq"] > last["seq"]:
                 detail = f"entries {last['seq'] + 1} to {head['seq']} were missing at the end"
                 last = self._write(fd, last, {"kind": "note", "state": MISSING, "detail": detail})
+            if (back := moment(last) - self._clock.time()) > STEP:
+                detail = f"the clock went back by {back:.0f} s: times below are not those above"
+                last = self._write(fd, last, {"kind": "note", "state": CLOCK_BACK, "detail": detail})
             return self._write(fd, last, {"kind": kind, **fields})
 
     @contextlib.contextmanager
@@ -135,8 +146,9 @@ class Journal:
     def _write(self, fd: int, last: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
         entry = {
             "seq": last["seq"] + 1,
-            "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "actor": _actor(),
+            "time": datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "actor": actor(),
+            "host": socket.gethostname(),
             "tool": agent(),
             **fields,
             "prev": last["hash"],
@@ -242,12 +254,17 @@ def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        if os.write(fd, data) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    temporary.replace(path)
+        try:
+            if os.write(fd, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _folder(path: Path) -> None:
@@ -279,7 +296,16 @@ def _told(path: Path) -> Iterator[None]:
         raise JournalError(f"{path}: the journal cannot be used: {why}") from e
 
 
-def _actor() -> str:
+def moment(entry: Mapping[str, Any]) -> float:
+    """When it was written, in seconds since 1970; 0 where it does not say."""
+    try:
+        return datetime.fromisoformat(str(entry.get("time"))).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def actor() -> str:
+    """Who runs this: `user@host`, as the system knows them."""
     try:
         name = getpass.getuser()
     except (OSError, KeyError):

@@ -107,6 +107,11 @@ def ask_one(finding: Finding, action: Action, settings: VerifySettings, ask: Ask
     return replace(verdict, reason=scrub(verdict.reason, secrets_of(finding)), checked=checked)
 
 
+def _page(answer: Answer) -> bool:
+    """True for HTML: what stands in the way answers like that."""
+    return answer.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
+
+
 def _unreadable(answer: Answer, spec: Mapping[str, Any]) -> bool:
     """True for a success that is somebody else's page: one that is not the JSON in which its rule looks for the identity, or
     a page of HTML where the rule reads nothing but the status. A captive portal answers like that, and a proxy.
@@ -118,8 +123,7 @@ def _unreadable(answer: Answer, spec: Mapping[str, Any]) -> bool:
     reads = any(re.search(r"\bbody\b", expression) for expression in (spec.get("identity") or {}).values())
     if reads and answer.body is None and not answer.cut:
         return True
-    page = answer.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
-    return page and not any(condition.get("match") for condition in spec.get("live") or ())
+    return _page(answer) and not any(condition.get("match") for condition in spec.get("live") or ())
 
 
 def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Asker, clock: Clock) -> Verdict:
@@ -139,6 +143,8 @@ def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Aske
             return Verdict("unknown", f"{said}, but not with what its rule reads")
         return Verdict("live", said, identity(result.identity, finding.secret))
     if result.held == ("dead",):
+        if _page(result.answer) and result.answer.host in settings.plain_http:
+            return Verdict("unknown", f"{said} with a page, and without TLS nobody vouches for it")
         return Verdict("dead", said)
     which = "both for live and for dead" if result.held else "neither for live nor for dead"
     return Verdict("unknown", f"{said}, which the rule takes {which}")

@@ -53,9 +53,9 @@ def finding(secret: str = TOKEN, verdict: Verdict | None = None, **more: Any) ->
     )
 
 
-def settings_for(port: int) -> VerifySettings:
+def settings_for(port: int, timeout: float = 5) -> VerifySettings:
     here = frozenset({f"127.0.0.1:{port}"})
-    return VerifySettings(timeout=5, hosts=here, plain_http=here, endpoints={"acme": f"http://127.0.0.1:{port}"})
+    return VerifySettings(timeout=timeout, hosts=here, plain_http=here, endpoints={"acme": f"http://127.0.0.1:{port}"})
 
 
 def calls(port: int) -> list[str]:
