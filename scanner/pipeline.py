@@ -19,7 +19,7 @@ from scanner.allow.listed import unlisted
 from scanner.detect.engine import Engine, Explain
 from scanner.detect.generic.settings import USUAL, Generic
 from scanner.detect.locate import locate
-from scanner.model import LEVELS, Chunk, Finding, Location, Origin, Report, Secret, Sighting, Skip
+from scanner.model import LEVELS, Chunk, DeadkeyError, Finding, Location, Origin, Report, Secret, Sighting, Skip
 from scanner.ruleset import cache
 from scanner.ruleset.ruleset import Rule, Ruleset
 from scanner.sources.interface import Aside, Item, Share, Source, Tally, Told, alone
@@ -34,6 +34,8 @@ POOLED = 16 << 20
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT = 64 << 20
 """Bytes that a worker does not give back to the system between two objects."""
+INTERRUPTED = "interrupted after"
+"""How the reason of the Skip begins that a Ctrl-C leaves."""
 BATCH = 4 << 20
 """Bytes of small items that travel to a worker together."""
 BATCH_ITEMS = 256
@@ -152,6 +154,24 @@ def load_rules(options: Options) -> Ruleset:
     return cache.get(tuple(Path(folder) for folder in options.rules), more)
 
 
+def check_names(ruleset: Ruleset, options: Options) -> None:
+    """Raises DeadkeyError for an `only` or `skip` that names no rule, or a confidence that is none."""
+    for option, globs in (("--only", options.only), ("--skip", options.skip)):
+        for glob in globs:
+            if not any(fnmatch.fnmatchcase(rule, glob) for rule in ruleset.by_id):
+                raise DeadkeyError(f"{option} {no_rule(glob, ruleset.by_id)}")
+    if options.min_confidence not in ("low", "medium", "high"):
+        raise DeadkeyError(f"no such confidence: {options.min_confidence!r} (there are low, medium, high)")
+
+
+def no_rule(name: str, rules: Iterable[str]) -> str:
+    """What to say of a name that no rule has: the nearest one, or where they are listed."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(rules), 1)
+    return f"{name}: no such rule; {f'did you mean {near[0]}?' if near else '`deadkey rules list` shows them'}"
+
+
 def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress | None = None) -> Found:
     """Everything in `source`, spread over processes where it is worth it. Ends early, with a Skip, on Ctrl-C."""
     found = Found()
@@ -173,7 +193,7 @@ def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress 
             if progress:
                 progress(done, total)
     except KeyboardInterrupt:
-        found.skips.append(Skip("scan", f"interrupted after {done} of {total} bytes"))
+        found.skips.append(Skip("scan", f"{INTERRUPTED} {done} of {total} bytes"))
     return found
 
 

@@ -126,16 +126,9 @@ def scanned(source: Source, shared: Common) -> Report:
 
 def check_names(shared: Common, ruleset: Ruleset) -> None:
     """Raises DeadkeyError for an --only or --skip that names no rule."""
-    import fnmatch
+    from scanner import pipeline
 
-    for option, globs in (("--only", shared.only), ("--skip", shared.skip)):
-        for glob in globs:
-            if not any(fnmatch.fnmatchcase(rule, glob) for rule in ruleset.by_id):
-                import difflib
-
-                near = difflib.get_close_matches(glob, ruleset.by_id, 1)
-                hint = f"; did you mean {near[0]}?" if near else "; `deadkey rules list` shows them"
-                raise DeadkeyError(f"{option} {glob}: no such rule{hint}")
+    pipeline.check_names(ruleset, shared.options())
 
 
 def state_folder() -> Path:

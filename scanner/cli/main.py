@@ -16,6 +16,9 @@ VERBS = {
     "rules": "List, show and check rules.",
     "baseline": "Write down known secrets, so that only new ones are reported.",
     "report": "Render saved findings in another format.",
+    "redact": "Mask the secrets in what is piped through.",
+    "completion": "Print what makes a shell complete verbs, options and rules.",
+    "man": "Write the manual pages.",
 }
 
 

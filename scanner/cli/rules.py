@@ -81,11 +81,13 @@ def show(rule: str, rules: tuple[str, ...]) -> None:
     """One rule as it is written, with its defaults."""
     import yaml
 
+    from scanner.pipeline import no_rule
     from scanner.ruleset import cache
     from scanner.ruleset.load import load
 
     folders = (cache.shipped(), *(Path(r) for r in rules))
-    for file in load(cache.read_files(folders)):
+    loaded = load(cache.read_files(folders))
+    for file in loaded:
         for spec in file.rules:
             if spec.id == rule:
                 plain = spec.model_dump(by_alias=True, mode="json", exclude_defaults=True)
@@ -93,7 +95,7 @@ def show(rule: str, rules: tuple[str, ...]) -> None:
                     yaml.safe_dump({"provider": file.provider, **plain}, sort_keys=False, allow_unicode=True, width=120)
                 )
                 return
-    raise DeadkeyError(f"{rule}: no such rule; `deadkey rules list` shows them")
+    raise DeadkeyError(no_rule(rule, (spec.id for file in loaded for spec in file.rules)))
 
 
 @command.command()
