@@ -86,7 +86,7 @@ class Found:
 
 
 Progress = Callable[[int, int], None]
-"""Told of bytes done and bytes in all."""
+"""Told of bytes done and bytes in all, 0 where nobody knows."""
 
 
 class Scanner:
@@ -96,6 +96,8 @@ class Scanner:
         """A `patient` one also brings what lacks a companion that another file may hold."""
         self._explained: list[str] = []
         self._where = ""
+        self.passed: Callable[[int], None] | None = None
+        """Told of the bytes of each chunk that was read."""
         explain: Explain | None = self._note if options.explain else None
         self.engine = Engine(ruleset, options.wants, explain, patient)
 
@@ -133,6 +135,8 @@ class Scanner:
             found.bytes += len(piece.data)
             found.chunks += 1
             found.sightings += self.chunk(piece)
+            if self.passed:
+                self.passed(len(piece.data))
             for rule, span in self.engine.gave_up:
                 found.skips.append(Skip(self._where, f"rule {rule} took too long on bytes {span[0]} to {span[1]}"))
             self.engine.gave_up.clear()
@@ -184,12 +188,25 @@ def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress 
     total = sum(item.size for item in items)
     jobs = options.jobs or cores()
     pooled = jobs > 1 and total >= POOLED and len(items) > 1
-    done = 0
+    done = inside = number = 0
+
+    def passed(count: int) -> None:
+        """A chunk of the item that is being read: one file may be most of the work."""
+        nonlocal inside
+        inside += count
+        if progress:
+            progress(done + (min(inside, items[number].size) if total else inside), total)
+
     try:
-        parts = _pooled(source, ruleset, options, items, jobs) if pooled else _alone(source, ruleset, options, items)
+        parts = (
+            _pooled(source, ruleset, options, items, jobs)
+            if pooled
+            else _alone(source, ruleset, options, items, passed if progress else None)
+        )
         for part, size in parts:
             found.add(part)
             done += size
+            number, inside = number + 1, 0
             if progress:
                 progress(done, total)
     except KeyboardInterrupt:
@@ -250,8 +267,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _alone(source: Source, ruleset: Ruleset, options: Options, items: list[Item]) -> Iterator[tuple[Found, int]]:
+def _alone(
+    source: Source, ruleset: Ruleset, options: Options, items: list[Item], passed: Callable[[int], None] | None = None
+) -> Iterator[tuple[Found, int]]:
     scanner = Scanner(ruleset, options, hasattr(source, "beside"))
+    scanner.passed = passed
     for item in items:
         yield scanner.item(source, item), item.size
 

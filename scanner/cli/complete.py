@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def rule_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The rules whose id begins with what is there, each with its name; none where rules cannot be read."""
     from pathlib import Path
+
+    from click.shell_completion import CompletionItem
 
     from scanner.model import DeadkeyError
     from scanner.ruleset import cache

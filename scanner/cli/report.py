@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from scanner.cli.common import FORMATS, write
+from scanner.cli.common import COLORS, FORMATS, write
 from scanner.model import DeadkeyError, Report
 
 
@@ -16,9 +16,10 @@ from scanner.model import DeadkeyError, Report
 @click.option("--format", "-f", "format", type=click.Choice(FORMATS), default="table")
 @click.option("--output", "-o", type=click.Path())
 @click.option("--show-secrets", is_flag=True, help="Write secrets, where the file has them.")
-def command(findings: str, format: str, output: str | None, show_secrets: bool) -> None:
+@click.option("--color", type=click.Choice(COLORS), default="auto", help="Whether tables are coloured.")
+def command(findings: str, format: str, output: str | None, show_secrets: bool, color: str) -> None:
     """Render a FINDINGS file (json or jsonl; - for standard input) in another format."""
-    write(read_report(findings), format, output, "report", show_secrets)
+    write(read_report(findings), format, output, "report", show_secrets, color=color)
 
 
 def read_report(path: str) -> Report:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from scanner.cli.common import FORMATS, REVOKE, confirm, load_config, opened, say, version, with_mode
+from scanner.cli.complete import rule_names
 from scanner.cli.single import given_companions, single
 from scanner.model import DeadkeyError, Finding, Report
 from scanner.ruleset.ruleset import Ruleset
@@ -15,7 +16,9 @@ from scanner.ruleset.ruleset import Ruleset
 
 @click.command()
 @click.argument("findings", required=False, type=click.Path())
-@click.option("--rule", metavar="ID", help="Read one token of this kind from standard input instead.")
+@click.option(
+    "--rule", metavar="ID", shell_complete=rule_names, help="Read one token of this kind from standard input instead."
+)
 @click.option("--with", "companions", multiple=True, metavar="NAME=VALUE", help="What belongs to the one token.")
 @click.option(
     "--mode", type=click.Choice(REVOKE), help="plan: say what would be done (default); ask; auto: as the policy allows."

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from scanner.cli.complete import rule_names
 from scanner.model import DeadkeyError
 
 _rules = click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones.")
@@ -75,7 +76,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
 
 
 @command.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=rule_names)
 @_rules
 def show(rule: str, rules: tuple[str, ...]) -> None:
     """One rule as it is written, with its defaults."""
