@@ -139,15 +139,16 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         try:
-            said = self.inner.format(record)
-        except Exception as e:  # logging would print the arguments to standard error
-            said = (
-                f"[{type(e).__name__} in the message] {record.levelname} {record.name}: {record.msg!r} {record.args!r}"
-            )
-        try:
-            return self.redactor.text(said)
+            return self.redactor.text(self._said(record))
         except Exception as e:
             return f"{WITHHELD} {type(e).__name__}: {record.levelname} {record.name}"
+
+    def _said(self, record: logging.LogRecord) -> str:
+        try:
+            return self.inner.format(record)
+        except Exception as e:  # logging would print the arguments to standard error
+            what = f"{record.levelname} {record.name}: {record.msg!r} {record.args!r}"
+            return f"[{type(e).__name__} in the message] {what}"
 
 
 def _withhold(record: logging.LogRecord, error: Exception) -> None:
