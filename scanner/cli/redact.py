@@ -12,7 +12,7 @@ from scanner.cli.complete import rule_names
 from scanner.model import DeadkeyError, Incomplete
 from scanner.redaction.stream import Stream
 
-BLOCK = 1024 << 10
+BLOCK = 1 << 20
 PATIENCE = 0.2
 """Seconds that the lines of an unfinished private key wait for the rest of it."""
 
