@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -19,6 +20,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from scanner.report.color import wanted
+
 PATIENCE = 1.0
 """Seconds of work before a bar appears."""
 
@@ -33,7 +36,8 @@ class Bar:
         self, out: TextIO | None = None, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Draw on `out`, by default standard error, after `patience` seconds of `clock`."""
-        self._console = Console(file=out) if out is not None else Console(stderr=True)
+        out = out or sys.stderr
+        self._console = Console(file=out, force_terminal=True, no_color=not wanted(out))
         self._patience, self._clock = patience, clock
         self._started = clock()
         self._bar: Progress | None = None

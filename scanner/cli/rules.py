@@ -57,8 +57,9 @@ def list_rules(rules: tuple[str, ...], format: str) -> None:
 
 def _table(rows: list[dict[str, Any]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from scanner.cli.terminal import console
 
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("rule", "name", "severity", "confidence", "verifies", "identifies", "revokes"):
@@ -66,7 +67,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         marks = ("yes" if row[k] else "" for k in ("verifies", "identifies", "revokes"))
         table.add_row(row["id"], row["name"], row["severity"], row["confidence"], *marks)
-    Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
+    console(sys.stdout, 160).print(table, markup=False)
     counts = {k: sum(row[k] for row in rows) for k in ("verifies", "identifies", "revokes")}
     providers = len({row["provider"] for row in rows})
     click.echo(

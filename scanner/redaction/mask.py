@@ -5,6 +5,7 @@ Inline marks (`deadkey:allow`) count for nothing here: whoever gets text into a 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 KEPT = 8
 """Engines that wait for the next text; of so many threads none has to make one."""
 SHORTEST = 12
-"""Bytes. A value that stands a second time on its line is masked there too; what is shorter may be an ordinary word."""
+"""Bytes. A value that stands a second time near by on its line is masked there too; what is shorter may be an ordinary word."""
+NEAR = 4 << 10
+"""Bytes of a line looked at on either side."""
 TIRED = "not-read"
 """Stands for what a rule could not read within its time: it may hold a secret."""
 
@@ -114,8 +117,9 @@ class Redactor:
         from scanner.detect.engine import settle
 
         settled = [c for c in settle(engine.rules, candidates) if self._reported(engine, c)]
-        rivals = [c for c in candidates if not engine.rules[c.rule].component]
-        marks = [mark for c in settled for mark in self._of(engine, data, c, rivals)]
+        rivals = [c.span for c in candidates if not engine.rules[c.rule].component]
+        spans = widened([c.span for c in settled], rivals)
+        marks = [m for c, span in zip(settled, spans, strict=True) for m in self._of(engine, data, c, span)]
         return merged([*marks, *tired])
 
     def _reported(self, engine: Engine, candidate: Candidate) -> bool:
@@ -132,24 +136,35 @@ class Redactor:
             seen = unlisted(seen, (), self._allow.rules, self._allow.values)
         return bool(placed(seen, self._ruleset, self._options))
 
-    def _of(self, engine: Engine, data: bytes, found: Candidate, rivals: list[Candidate]) -> Iterator[Mark]:
-        """The marks for one secret: its place, as wide as anybody saw it, and where else it stands on its line."""
+    def _of(self, engine: Engine, data: bytes, found: Candidate, span: Span) -> Iterator[Mark]:
+        """The marks for one secret: its place, and where else it stands near by on its line."""
         rule = engine.rules[found.rule].id
-        start, end = found.span
+        start, end = span
         wide = ""
         if found.encoding[:1] == ("utf16",):
             wide = "utf-16-be" if data[start : start + 1] == b"\0" else "utf-16-le"
             end += (end - start) % 2  # the zero byte of its last character
-        for other in rivals:
-            if other.span[0] < found.span[1] and found.span[0] < other.span[1]:
-                start, end = min(start, other.span[0]), max(end, other.span[1])
         yield Mark((start, end), rule, wide)
         if len(found.value) >= SHORTEST:
-            first, last = data.rfind(b"\n", 0, start) + 1, data.find(b"\n", end)
-            at = data.find(found.value, first, last if last >= 0 else len(data))
+            low, high = max(0, start - NEAR), min(len(data), end + NEAR)
+            first, last = max(low, data.rfind(b"\n", low, start) + 1), data.find(b"\n", end, high)
+            last = high if last < 0 else last
+            at = data.find(found.value, first, last)
             while at >= 0:
                 yield Mark((at, at + len(found.value)), rule)
-                at = data.find(found.value, at + len(found.value), last if last >= 0 else len(data))
+                at = data.find(found.value, at + len(found.value), last)
+
+
+def widened(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    """Each of `spans`, which are in order and apart, as wide as the others that overlap it."""
+    out = list(spans)
+    ends = [end for _, end in spans]
+    for start, end in others:
+        at = bisect_right(ends, start)
+        while at < len(spans) and spans[at][0] < end:
+            out[at] = min(out[at][0], start), max(out[at][1], end)
+            at += 1
+    return out
 
 
 def merged(marks: Sequence[Mark]) -> list[Mark]:
