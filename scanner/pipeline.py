@@ -19,7 +19,7 @@ from scanner.allow.listed import unlisted
 from scanner.detect.engine import Engine, Explain
 from scanner.detect.generic.settings import USUAL, Generic
 from scanner.detect.locate import locate
-from scanner.model import LEVELS, Chunk, Finding, Location, Origin, Report, Secret, Sighting, Skip
+from scanner.model import LEVELS, Chunk, DeadkeyError, Finding, Location, Origin, Report, Secret, Sighting, Skip
 from scanner.ruleset import cache
 from scanner.ruleset.ruleset import Rule, Ruleset
 from scanner.sources.interface import Aside, Item, Share, Source, Tally, Told, alone
@@ -35,6 +35,8 @@ POOLED = 16 << 20
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT = 64 << 20
 """Bytes that a worker does not give back to the system between two objects."""
+INTERRUPTED = "interrupted after"
+"""How the reason of the Skip begins that a Ctrl-C leaves."""
 BATCH = 4 << 20
 """Bytes of small items that travel to a worker together."""
 BATCH_ITEMS = 256
@@ -85,7 +87,7 @@ class Found:
 
 
 Progress = Callable[[int, int], None]
-"""Told of bytes done and bytes in all."""
+"""Told of bytes done and bytes in all, 0 where nobody knows."""
 
 
 class Scanner:
@@ -95,6 +97,8 @@ class Scanner:
         """A `patient` one also brings what lacks a companion that another file may hold."""
         self._explained: list[str] = []
         self._where = ""
+        self.passed: Callable[[int], None] | None = None
+        """Told of the bytes of each chunk that was read."""
         explain: Explain | None = self._note if options.explain else None
         self.engine = Engine(ruleset, options.wants, explain, patient)
 
@@ -132,6 +136,8 @@ class Scanner:
             found.bytes += len(piece.data)
             found.chunks += 1
             found.sightings += self.chunk(piece)
+            if self.passed:
+                self.passed(len(piece.data))
             for rule, span in self.engine.gave_up:
                 found.skips.append(Skip(self._where, f"rule {rule} took too long on bytes {span[0]} to {span[1]}"))
             self.engine.gave_up.clear()
@@ -153,6 +159,24 @@ def load_rules(options: Options) -> Ruleset:
     return cache.get(tuple(Path(folder) for folder in options.rules), more)
 
 
+def check_names(ruleset: Ruleset, options: Options) -> None:
+    """Raises DeadkeyError for an `only` or `skip` that names no rule, or a confidence that is none."""
+    for option, globs in (("--only", options.only), ("--skip", options.skip)):
+        for glob in globs:
+            if not any(fnmatch.fnmatchcase(rule, glob) for rule in ruleset.by_id):
+                raise DeadkeyError(f"{option} {no_rule(glob, ruleset.by_id)}")
+    if options.min_confidence not in ("low", "medium", "high"):
+        raise DeadkeyError(f"no such confidence: {options.min_confidence!r} (there are low, medium, high)")
+
+
+def no_rule(name: str, rules: Iterable[str]) -> str:
+    """What to say of a name that no rule has: the nearest one, or where they are listed."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(rules), 1)
+    return f"{name}: no such rule; {f'did you mean {near[0]}?' if near else '`deadkey rules list` shows them'}"
+
+
 def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress | None = None) -> Found:
     """Everything in `source`, spread over processes where it is worth it. Ends early, with a Skip, on Ctrl-C."""
     found = Found()
@@ -165,16 +189,29 @@ def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress 
     total = sum(item.size for item in items)
     jobs = options.jobs or cores()
     pooled = jobs > 1 and total >= POOLED and len(items) > 1
-    done = 0
+    done = inside = number = 0
+
+    def passed(count: int) -> None:
+        """A chunk of the item that is being read: one file may be most of the work."""
+        nonlocal inside
+        inside += count
+        if progress:
+            progress(done + (min(inside, items[number].size) if total else inside), total)
+
     try:
-        parts = _pooled(source, ruleset, options, items, jobs) if pooled else _alone(source, ruleset, options, items)
+        parts = (
+            _pooled(source, ruleset, options, items, jobs)
+            if pooled
+            else _alone(source, ruleset, options, items, passed if progress else None)
+        )
         for part, size in parts:
             found.add(part)
             done += size
+            number, inside = number + 1, 0
             if progress:
                 progress(done, total)
     except KeyboardInterrupt:
-        found.skips.append(Skip("scan", f"interrupted after {done} of {total} bytes"))
+        found.skips.append(Skip("scan", f"{INTERRUPTED} {done} of {total} bytes"))
     return found
 
 
@@ -231,8 +268,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _alone(source: Source, ruleset: Ruleset, options: Options, items: list[Item]) -> Iterator[tuple[Found, int]]:
+def _alone(
+    source: Source, ruleset: Ruleset, options: Options, items: list[Item], passed: Callable[[int], None] | None = None
+) -> Iterator[tuple[Found, int]]:
     scanner = Scanner(ruleset, options, hasattr(source, "beside"))
+    scanner.passed = passed
     for item in items:
         yield scanner.item(source, item), item.size
 

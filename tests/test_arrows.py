@@ -31,11 +31,14 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "pipeline": frozenset(
         {"model", "ruleset", "detect", "sources", "allow", "verify", "revoke", "drill", "report", "config"}
     ),
+    "redaction": frozenset({"model", "ruleset", "detect", "allow", "config", "pipeline"}),
+    "api": frozenset({"model", "ruleset", "sources", "allow", "config", "pipeline"}),
     "cli": frozenset(
         {"model", "ruleset", "detect", "sources", "allow", "verify", "revoke", "drill", "report", "config", "pipeline"}
-    ),
+    )
+    | {"redaction"},
     "__main__": frozenset({"model", "cli", "report.text"}),
-    "__init__": frozenset(),
+    "__init__": frozenset({"api"}),
 }
 """Each room with what it may import: rooms, or single modules of one."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
+from scanner.cli.complete import rule_names
 from scanner.model import DeadkeyError, Finding, Report
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "jsonl", "sarif", "html", "markdown", "csv")
 REVOKE = ("plan", "ask", "auto")
+COLORS = ("auto", "always", "never")
 
 
 def version() -> str:
@@ -54,6 +56,7 @@ class Common:
     explain: bool
     jobs: int
     quiet: bool
+    color: str
 
     def options(self) -> Options:
         from scanner.pipeline import Options
@@ -72,13 +75,26 @@ _OPTIONS = (
     click.option("--baseline", type=click.Path(), help="Leave out the known secrets of this file."),
     click.option("--config", type=click.Path(), help="Your configuration, instead of the one in your config folder."),
     click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones."),
-    click.option("--only", multiple=True, metavar="RULE", help="Only these rules (globs; may be repeated)."),
-    click.option("--skip", multiple=True, metavar="RULE", help="Not these rules (globs; may be repeated)."),
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="RULE",
+        shell_complete=rule_names,
+        help="Only these rules (globs; may be repeated).",
+    ),
+    click.option(
+        "--skip",
+        multiple=True,
+        metavar="RULE",
+        shell_complete=rule_names,
+        help="Not these rules (globs; may be repeated).",
+    ),
     click.option("--min-confidence", type=click.Choice(("low", "medium", "high")), default="low", show_default=True),
     click.option("--show-secrets", is_flag=True, help="Write the secrets themselves, not a redaction."),
     click.option("--explain", is_flag=True, help="Say on standard error why each candidate was kept or dropped."),
     click.option("--jobs", "-j", type=click.IntRange(0, 256), default=0, help="Processes to use; 0 means one a core."),
     click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing when nothing is found."),
+    click.option("--color", type=click.Choice(COLORS), default="auto", help="Whether tables are coloured."),
 )
 
 
@@ -130,16 +146,9 @@ def scanned(source: Source, shared: Common) -> Report:
 
 def check_names(shared: Common, ruleset: Ruleset) -> None:
     """Raises DeadkeyError for an --only or --skip that names no rule."""
-    import fnmatch
+    from scanner import pipeline
 
-    for option, globs in (("--only", shared.only), ("--skip", shared.skip)):
-        for glob in globs:
-            if not any(fnmatch.fnmatchcase(rule, glob) for rule in ruleset.by_id):
-                import difflib
-
-                near = difflib.get_close_matches(glob, ruleset.by_id, 1)
-                hint = f"; did you mean {near[0]}?" if near else "; `deadkey rules list` shows them"
-                raise DeadkeyError(f"{option} {glob}: no such rule{hint}")
+    pipeline.check_names(ruleset, shared.options())
 
 
 def state_folder() -> Path:
@@ -207,7 +216,7 @@ def say(quiet: bool) -> Callable[[str], None]:
 @contextlib.contextmanager
 def progress(shared: Common) -> Iterator[Progress | None]:
     """A bar on standard error for long work at a terminal; None otherwise."""
-    if shared.quiet or not sys.stderr.isatty():
+    if shared.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield None
         return
     from scanner.cli.progress import Bar
@@ -238,7 +247,8 @@ def _private(path: str, flags: int) -> int:
 
 def finish(report: Report, shared: Common, verb: str, *, hook: bool = False) -> None:
     """Write the report and exit with its status."""
-    write(report, shared.format, shared.output, verb, shared.show_secrets, hook=hook, quiet=shared.quiet)
+    how = {"hook": hook, "quiet": shared.quiet}
+    write(report, shared.format, shared.output, verb, shared.show_secrets, **how, color=shared.color)
     sys.exit(report.exit_status)
 
 
@@ -251,6 +261,7 @@ def write(
     *,
     hook: bool = False,
     quiet: bool = False,
+    color: str = "auto",
 ) -> None:
     if format == "table" and (quiet or hook) and not report.findings and not report.skipped:
         return
@@ -258,7 +269,8 @@ def write(
 
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    options = reports.Options(show_secrets=show_secrets, version=version(), verb=verb)
+    colored = None if color == "auto" else color == "always"
+    options = reports.Options(show_secrets=show_secrets, version=version(), verb=verb, color=colored)
     if show_secrets and format in reports.NEVER_SECRETS:
         click.echo(f"deadkey: {format} never holds secrets; json, jsonl and table do", err=True)
     with opened(output, show_secrets) as out:

@@ -34,8 +34,9 @@ def command(format: str, quiet: bool) -> None:
 
 def _timeline(drill: Drill) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from scanner.cli.terminal import console
 
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("token", "leaked in", "found at", "whose, and what it may do"):
@@ -47,7 +48,7 @@ def _timeline(drill: Drill) -> None:
         whose = f"{leak.account} ({leak.scopes})" if leak.account else leak.outcome
         steps = (f"+{at:.2f} s" if at is not None else "-" for at in (leak.found, leak.live, leak.dead))
         table.add_row(leak.name, leak.place, place, whose, *steps)
-    Console(width=None if sys.stdout.isatty() else 120).print(table, markup=False)
+    console(sys.stdout, 120).print(table, markup=False)
     for problem in drill.problems:
         click.echo(f"PROBLEM {problem}")
     dead = [leak.dead for leak in drill.leaks if leak.dead is not None]

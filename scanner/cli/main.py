@@ -16,6 +16,9 @@ VERBS = {
     "rules": "List, show and check rules.",
     "baseline": "Write down known secrets, so that only new ones are reported.",
     "report": "Render saved findings in another format.",
+    "redact": "Mask the secrets in what is piped through.",
+    "completion": "Print what makes a shell complete verbs, options and rules.",
+    "man": "Write the manual pages.",
 }
 
 
@@ -31,6 +34,16 @@ class Verbs(click.Group):
         command = import_module(f"scanner.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, 1)
+            ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

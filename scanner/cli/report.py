@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from scanner.cli.common import FORMATS, opened, version, write
+from scanner.cli.common import COLORS, FORMATS, opened, version, write
 from scanner.model import DeadkeyError, Report
 
 
@@ -17,13 +17,16 @@ from scanner.model import DeadkeyError, Report
 @click.option("--output", "-o", type=click.Path())
 @click.option("--compare", metavar="OLD", type=click.Path(), help="Say what is new and gone since this saved report.")
 @click.option("--show-secrets", is_flag=True, help="Write secrets, where the file has them.")
-def command(findings: str, format: str, output: str | None, compare: str | None, show_secrets: bool) -> None:
+@click.option("--color", type=click.Choice(COLORS), default="auto", help="Whether tables are coloured.")
+def command(
+    findings: str, format: str, output: str | None, compare: str | None, show_secrets: bool, color: str
+) -> None:
     """Render a FINDINGS file (json or jsonl; - for standard input) in another format, or compare it with an OLD one.
 
     Exit status: 0 done; with --compare 0 nothing is new, 1 something is, 3 one of the two scans was incomplete.
     """
     if compare is None:
-        write(read_report(findings), format, output, "report", show_secrets)
+        write(read_report(findings), format, output, "report", show_secrets, color=color)
     elif show_secrets:
         raise click.UsageError("a comparison holds no secrets: --show-secrets cannot be given with --compare")
     else:

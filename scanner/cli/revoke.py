@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from scanner.cli.common import FORMATS, REVOKE, confirm, dry, load_config, opened, say, version, with_mode
+from scanner.cli.complete import rule_names
 from scanner.cli.single import given_companions, single
 from scanner.model import DeadkeyError, Finding, Report
 from scanner.ruleset.ruleset import Ruleset
@@ -18,7 +19,9 @@ from scanner.ruleset.ruleset import Ruleset
 
 @click.command()
 @click.argument("findings", required=False, type=click.Path())
-@click.option("--rule", metavar="ID", help="Read one token of this kind from standard input instead.")
+@click.option(
+    "--rule", metavar="ID", shell_complete=rule_names, help="Read one token of this kind from standard input instead."
+)
 @click.option("--with", "companions", multiple=True, metavar="NAME=VALUE", help="What belongs to the one token.")
 @click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones.")
 @click.option("--config", type=click.Path(), help="Your configuration, instead of the one in your config folder.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from scanner.cli.complete import rule_names
 from scanner.model import DeadkeyError
 
 _rules = click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones.")
@@ -56,8 +57,9 @@ def list_rules(rules: tuple[str, ...], format: str) -> None:
 
 def _table(rows: list[dict[str, Any]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from scanner.cli.terminal import console
 
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("rule", "name", "severity", "confidence", "verifies", "identifies", "revokes"):
@@ -65,7 +67,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         marks = ("yes" if row[k] else "" for k in ("verifies", "identifies", "revokes"))
         table.add_row(row["id"], row["name"], row["severity"], row["confidence"], *marks)
-    Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
+    console(sys.stdout, 160).print(table, markup=False)
     counts = {k: sum(row[k] for row in rows) for k in ("verifies", "identifies", "revokes")}
     providers = len({row["provider"] for row in rows})
     click.echo(
@@ -75,17 +77,19 @@ def _table(rows: list[dict[str, Any]]) -> None:
 
 
 @command.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=rule_names)
 @_rules
 def show(rule: str, rules: tuple[str, ...]) -> None:
     """One rule as it is written, with its defaults."""
     import yaml
 
+    from scanner.pipeline import no_rule
     from scanner.ruleset import cache
     from scanner.ruleset.load import load
 
     folders = (cache.shipped(), *(Path(r) for r in rules))
-    for file in load(cache.read_files(folders)):
+    loaded = load(cache.read_files(folders))
+    for file in loaded:
         for spec in file.rules:
             if spec.id == rule:
                 plain = spec.model_dump(by_alias=True, mode="json", exclude_defaults=True)
@@ -93,7 +97,7 @@ def show(rule: str, rules: tuple[str, ...]) -> None:
                     yaml.safe_dump({"provider": file.provider, **plain}, sort_keys=False, allow_unicode=True, width=120)
                 )
                 return
-    raise DeadkeyError(f"{rule}: no such rule; `deadkey rules list` shows them")
+    raise DeadkeyError(no_rule(rule, (spec.id for file in loaded for spec in file.rules)))
 
 
 @command.command()

@@ -36,7 +36,9 @@ def single(
     ruleset = cache.get(tuple(Path(r) for r in rules))
     rule = ruleset.by_id.get(rule_id)
     if rule is None:
-        raise DeadkeyError(f"{rule_id}: no such rule; `deadkey rules list` shows them")
+        from scanner.pipeline import no_rule
+
+        raise DeadkeyError(no_rule(rule_id, ruleset.by_id))
     if sys.stdin.isatty():
         click.echo("Paste the token and end with Ctrl-D:", err=True)
     value = sys.stdin.buffer.read(LARGEST + 1).strip()

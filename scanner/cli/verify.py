@@ -7,12 +7,19 @@ import sys
 import click
 
 from scanner.cli.common import FORMATS, load_config, opened, version
+from scanner.cli.complete import rule_names
 from scanner.cli.single import given_companions, single
 from scanner.model import Report
 
 
 @click.command()
-@click.option("--rule", required=True, metavar="ID", help="What kind of token it is (`deadkey rules list`).")
+@click.option(
+    "--rule",
+    required=True,
+    metavar="ID",
+    shell_complete=rule_names,
+    help="What kind of token it is (`deadkey rules list`).",
+)
 @click.option(
     "--with", "companions", multiple=True, metavar="NAME=VALUE", help="What belongs to it, such as access_key_id=AKIA…."
 )

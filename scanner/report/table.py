@@ -7,12 +7,12 @@ are for terminals alone: into a file or a pipe every cell is written whole. rich
 from __future__ import annotations
 
 import io
-import os
 import shutil
 from collections.abc import Iterable
 from typing import TextIO
 
 from scanner.model import Finding, Location, Outcome, Report, Severity, Verdict
+from scanner.report.color import wanted
 from scanner.report.facts import alive, at_tip, introduced, rank
 from scanner.report.interface import Options
 from scanner.report.record import secret_text
@@ -104,7 +104,7 @@ def _drawn(findings: Iterable[Finding], options: Options, out: TextIO) -> str:
     terminal = bool(getattr(out, "isatty", lambda: False)())
     color = options.color
     if color is None:
-        color = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        color = wanted(out)
     width = options.width or (shutil.get_terminal_size().columns if terminal else WIDEST)
     drawn = Console(
         file=io.StringIO(),

@@ -1,6 +1,6 @@
 """Makes docs/report.png anew: the page of a made-up repository, as Chromium shows it.
 
-python -m bench.picture [PAGE.html PICTURE.png]
+python -m bench.page_picture [PAGE.html PICTURE.png]
 """
 
 from __future__ import annotations
