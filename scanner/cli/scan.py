@@ -109,7 +109,7 @@ def staged(repo: str, shared: Common) -> None:
     from scanner.sources.git.changes import StagedSource
     from scanner.sources.git.run import INDEX, open_repository
 
-    run(StagedSource(open_repository(repo, INDEX)), shared, "scan staged", hook=True)
+    run(StagedSource(open_repository(repo, INDEX)), shared, "scan staged", hook="commit")
 
 
 @command.command()
@@ -129,7 +129,7 @@ def diff(what: str | None, repo: str, push: bool, shared: Common) -> None:
         repository = open_repository(repo)
         revisions = pushed(repository, dict(os.environ), lines)
         if revisions:
-            run(RangeSource(repository, revisions), shared, "scan diff", hook=True)
+            run(RangeSource(repository, revisions), shared, "scan diff", hook="push")
         return
     if what is None:
         raise click.UsageError("say what to scan: a range A..B, a patch file, or - for standard input")

@@ -13,6 +13,11 @@ FORMATS = {
     "json": "scanner.report.json",
     "jsonl": "scanner.report.jsonl",
     "sarif": "scanner.report.sarif",
+    "gitlab": "scanner.report.gitlab",
+    "junit": "scanner.report.junit",
+    "github": "scanner.report.github",
+    "azure": "scanner.report.azure",
+    "markdown": "scanner.report.markdown",
 }
 """By the name given to `--format`: the module that writes it."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as etree
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -42,7 +44,12 @@ def strings(name: str, text: str) -> list[str]:
         for inner in value.values() if isinstance(value, dict) else ():
             walk(inner)
 
-    for document in text.splitlines() if name == "jsonl" else [text] if name != "table" else []:
+    if name == "junit":
+        root = etree.fromstring(text)
+        return [value for element in root.iter() for value in (*element.attrib.values(), element.text or "")]
+    if name == "markdown":
+        return [html.unescape(text)]
+    for document in text.splitlines() if name == "jsonl" else [text] if name in ("json", "sarif", "gitlab") else []:
         walk(json.loads(document))
     return found
 
@@ -70,8 +77,8 @@ def test_nor_does_a_followed_line_or_the_hook(part: str) -> None:
         assert inert(value) not in seen
 
 
-@pytest.mark.parametrize(("name", "shown"), [("table", 1), ("json", 1), ("jsonl", 1), ("sarif", 0)])
-def test_secrets_are_shown_when_asked_for_but_never_in_sarif(name: str, shown: int) -> None:
+@pytest.mark.parametrize(("name", "shown"), [(n, n in ("table", "json", "jsonl")) for n in FORMATS])
+def test_secrets_are_shown_when_asked_for_but_never_in_what_is_uploaded(name: str, shown: int) -> None:
     text = written(name, planted(PLANTED), Options(show_secrets=True))
     assert (PLANTED in text) == bool(shown)
 
