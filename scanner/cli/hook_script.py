@@ -65,7 +65,7 @@ def _program() -> list[str]:
     """How this very program was started: a hook's PATH may be another."""
     started = Path(sys.argv[0])
     if started.name == "__main__.py" or not os.access(started, os.X_OK):
-        return [sys.executable, "-m", "scanner"]
+        return [sys.executable, "-P", "-m", "scanner"]  # -P: a hook runs where a folder called `scanner` could lie
     return [str(started.absolute())]
 
 

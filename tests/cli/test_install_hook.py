@@ -150,6 +150,17 @@ def test_hooks_of_a_work_tree_are_those_of_its_repository(repo: GitRepo, tmp_pat
     assert (repo.path / ".git/hooks/pre-commit").exists()
 
 
+def test_a_hook_runs_no_code_of_the_work_tree(repo: GitRepo) -> None:
+    install(repo)
+    for name in ("scanner", "click", "hyperscan"):
+        repo.write(f"{name}/__init__.py", b"open('ran', 'w')\n")
+        repo.write(f"{name}/__main__.py", b"open('ran', 'w')\n")
+    repo.write("leak.py", leak())
+    repo.git("add", "-A")
+    assert "leak.py:1:6" in run(repo, "git", "commit", "-m", "leak", status=1)
+    assert not (repo.path / "ran").exists()
+
+
 # Messages -------------------------------------------------------------------------------------------------------------
 
 
