@@ -25,6 +25,7 @@ import yaml
 from click.testing import CliRunner
 
 from scanner import config
+from scanner.cli.ci import FILES
 from scanner.cli.main import command as deadkey
 from scanner.model import Finding, Location, Outcome, Secret, Verdict
 from scanner.revoke.hooks import webhook
@@ -34,11 +35,15 @@ from tests.conftest import GIT_AUTHOR, GitRepo, github_token
 
 ROOT = Path(__file__).parent.parent
 USAGE, RULES, WRITING = "docs/usage.md", "docs/rules.md", "docs/writing-rules.md"
-WALKED = ("README.md", USAGE, RULES, WRITING, "docs/reports.md", "docs/library.md", "docs/terminal.md")
+HOOKS, BUILDS = "docs/hooks.md", "docs/ci.md"
+WALKED = (
+    *("README.md", USAGE, RULES, WRITING, "docs/reports.md", "docs/library.md", "docs/terminal.md"),
+    *(HOOKS, BUILDS),
+)
 DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 UNRUN = ("network", "until-interrupted")
 VERBS = ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "report")
-VERBS += ("redact", "completion", "man")
+VERBS += ("redact", "completion", "man", "install-hook", "ci")
 
 
 def text(document: str) -> str:
@@ -148,6 +153,7 @@ def scratch(
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the hooks, which call the program and not the script
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, GIT_AUTHOR[name])
     return Path(shutil.copytree(built(tmp_path_factory.getbasetemp() / "documents"), tmp_path / "repository"))
@@ -280,7 +286,7 @@ def test_every_verb_and_option_is_explained() -> None:
         options = re.findall(r"^  (?:(-\w), )?(--[\w-]+)", help.output, re.MULTILINE)
         assert ("-h", "--help") in options
         where = section(USAGE, f"### `deadkey {' '.join(words)}`")
-        if words[0] in ("scan", "audit"):
+        if words[0] in ("scan", "audit", "ci"):
             where += shared
         for name in (name for pair in options for name in pair if name and name not in ("-h", "--help")):
             if not re.search(rf"`{name}\b", where):
@@ -289,7 +295,7 @@ def test_every_verb_and_option_is_explained() -> None:
 
 
 def test_the_lists_of_verbs_are_whole() -> None:
-    documented = re.findall(r"^### `deadkey ([\w ]+)`$", text(USAGE), re.MULTILINE)
+    documented = re.findall(r"^### `deadkey ([\w -]+)`$", text(USAGE), re.MULTILINE)
     assert sorted(documented) == sorted(" ".join(words) for words in leaves())
     table = allowed()
     assert all(" ".join(words) in table or words[0] in table for words in leaves()), table
@@ -445,10 +451,43 @@ def test_the_plugin_that_is_shown_works(tmp_path: Path) -> None:
 
 
 def test_the_hooks_for_pre_commit_exist() -> None:
-    (shown,) = (yaml.safe_load("\n".join(b.lines)) for b in blocks("README.md") if b.info == ("yaml",))
     offered = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
-    ids = [hook["id"] for hook in shown["repos"][0]["hooks"]]
-    assert ids and set(ids) <= {hook["id"] for hook in offered}
+    for document in ("README.md", HOOKS):
+        shown = next(yaml.safe_load("\n".join(b.lines)) for b in blocks(document) if b.info == ("yaml",))
+        ids = [hook["id"] for hook in shown["repos"][0]["hooks"]]
+        assert ids and set(ids) <= {hook["id"] for hook in offered}
+
+
+def test_the_builds_that_are_shown_name_what_there_is() -> None:
+    shown = {b.lines[0].strip("# "): "\n".join(b.lines) for b in blocks(BUILDS) if b.info == ("yaml",)}
+    action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    (step,) = (
+        s
+        for s in yaml.safe_load(shown[".github/workflows/deadkey.yml"])["jobs"]["secrets"]["steps"]
+        if "deadkey/deadkey" in s["uses"]
+    )
+    assert set(step["with"]) <= set(action["inputs"])
+    inputs = re.findall(r"^\| `([a-z-]+)` \|", section(BUILDS, "## GitHub Actions"), re.MULTILINE)
+    assert sorted(inputs) == sorted(action["inputs"])
+    assert set(re.findall(r"`(\w+)`", text(BUILDS).partition("The outputs are")[2].partition(".\n")[0])) == set(
+        action["outputs"]
+    )
+    template = re.search(r"/v[\d.]+/(templates/\S+)", shown[".gitlab-ci.yml"])
+    assert template and "deadkey" in yaml.safe_load((ROOT / template[1]).read_text("utf-8"))
+    assert set(yaml.safe_load(shown[".gitlab-ci.yml"])["variables"]) <= set(
+        yaml.safe_load((ROOT / template[1]).read_text("utf-8"))["deadkey"]["variables"]
+    )
+    azure = yaml.safe_load(shown["azure-pipelines.yml"])["steps"]
+    jenkins = next("\n".join(b.lines) for b in blocks(BUILDS) if b.info == ("groovy",))
+    files = {name for names in FILES.values() for name in names.values()}
+    for where in (
+        azure[3]["inputs"]["testResultsFiles"],
+        azure[4]["publish"],
+        *re.findall(r"build/deadkey/\S+'", jenkins),
+    ):
+        assert where.strip("'").rpartition("/")[2] in files, where
+    for command in re.findall(r"deadkey/?\S* ci (.*?)'", "\n".join(shown.values()) + jenkins):
+        assert set(re.findall(r"--[\w-]+", command)) <= options_of(verb_of(["ci"])[1]), command
 
 
 def test_every_make_target_is_explained() -> None:

@@ -19,11 +19,16 @@ from scanner.model import DeadkeyError, Finding, Report
 if TYPE_CHECKING:
     from scanner.config import Config
     from scanner.pipeline import Options, Progress
+    from scanner.report import Options as ReportOptions
+    from scanner.report.table import Occasion
     from scanner.revoke.settings import Mode
     from scanner.ruleset.ruleset import Ruleset
     from scanner.sources.interface import Source
 
-FORMATS = ("table", "json", "jsonl", "sarif", "html", "markdown", "csv")
+FORMATS = (
+    *("table", "json", "jsonl", "sarif", "html", "markdown", "csv"),
+    *("gitlab", "junit", "github", "azure"),
+)
 REVOKE = ("plan", "ask", "auto")
 COLORS = ("auto", "always", "never")
 
@@ -113,7 +118,7 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-def run(source: Source, shared: Common, verb: str, *, hook: bool = False) -> None:
+def run(source: Source, shared: Common, verb: str, *, hook: Occasion | None = None) -> None:
     """Scan `source`, act as asked, write the report and exit with its status."""
     finish(scanned(source, shared), shared, verb, hook=hook)
 
@@ -132,10 +137,11 @@ def scanned(source: Source, shared: Common) -> Report:
     if explained:
         from scanner.report.scrub import scrubber
         from scanner.report.text import inert
+        from scanner.report.workflow import defused
 
         scrub = scrubber(finding.secret for finding in report.findings)
         for line in explained:
-            click.echo(inert(scrub(line)), err=True)
+            click.echo(defused(inert(scrub(line))), err=True)
     if known:
         fresh = tuple(f for f in report.findings if f.fingerprint not in known)
         report = replace(
@@ -245,7 +251,7 @@ def _private(path: str, flags: int) -> int:
     return handle
 
 
-def finish(report: Report, shared: Common, verb: str, *, hook: bool = False) -> None:
+def finish(report: Report, shared: Common, verb: str, *, hook: Occasion | None = None) -> None:
     """Write the report and exit with its status."""
     how = {"hook": hook, "quiet": shared.quiet}
     write(report, shared.format, shared.output, verb, shared.show_secrets, **how, color=shared.color)
@@ -259,7 +265,7 @@ def write(
     verb: str,
     show_secrets: bool,
     *,
-    hook: bool = False,
+    hook: Occasion | None = None,
     quiet: bool = False,
     color: str = "auto",
 ) -> None:
@@ -277,7 +283,23 @@ def write(
         if hook and format == "table":
             from scanner.report.table import refusal
 
-            refusal(report, out)
+            refusal(report, out, hook)
         else:
             reports.load(format).render(report, options, out)
         out.flush()
+    if format == "github":
+        add_step_summary(report, options)
+
+
+def add_step_summary(report: Report, options: ReportOptions) -> None:
+    """Append to the file that GitHub Actions shows as the step's summary, where there is one. Raises DeadkeyError."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from scanner.report import step
+
+    try:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as out:
+            step.render(report, options, out)
+    except OSError as e:
+        raise DeadkeyError(f"{path}: cannot write the step's summary (GITHUB_STEP_SUMMARY): {e.strerror}") from e

@@ -15,6 +15,8 @@ VERBS = {
     "journal": "Show or verify the journal of revocations.",
     "rules": "List, show and check rules.",
     "baseline": "Write down known secrets, so that only new ones are reported.",
+    "install-hook": "Let git refuse commits and pushes that hold secrets.",
+    "ci": "Scan what a build is about, and report it as its build system wants it.",
     "report": "Render saved findings in another format.",
     "redact": "Mask the secrets in what is piped through.",
     "completion": "Print what makes a shell complete verbs, options and rules.",
@@ -31,7 +33,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = import_module(f"scanner.cli.{cmd_name}").command
+        command = import_module(f"scanner.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

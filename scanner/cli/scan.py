@@ -109,7 +109,35 @@ def staged(repo: str, shared: Common) -> None:
     from scanner.sources.git.changes import StagedSource
     from scanner.sources.git.run import INDEX, open_repository
 
-    run(StagedSource(open_repository(repo, INDEX)), shared, "scan staged", hook=True)
+    run(StagedSource(open_repository(repo, INDEX)), shared, "scan staged", hook="commit")
+
+
+@command.command()
+@click.argument("file", type=click.Path())
+@common
+def message(file: str, shared: Common) -> None:
+    """The message in FILE of a commit that is about to be made (the commit-msg hook)."""
+    from scanner.sources.message import MessageSource
+
+    run(MessageSource(file), shared, "scan message", hook="message")
+
+
+@command.command()
+@click.argument("repo", default=".", type=click.Path())
+@common
+def receive(repo: str, shared: Common) -> None:
+    """What is being pushed to REPO, as git tells a pre-receive hook on standard input (the server's hook).
+
+    Read are the lines that the new commits add, their messages and annotated tags, from where git keeps them until the
+    push is accepted.
+    """
+    from scanner.sources.git.push import open_receiving, received
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise DeadkeyError("standard input is a terminal; let git run this, as its pre-receive hook")
+    source = received(open_receiving(repo), sys.stdin.read().splitlines())
+    if source:
+        run(source, shared, "scan receive", hook="push")
 
 
 @command.command()
@@ -129,7 +157,9 @@ def diff(what: str | None, repo: str, push: bool, shared: Common) -> None:
         repository = open_repository(repo)
         revisions = pushed(repository, dict(os.environ), lines)
         if revisions:
-            run(RangeSource(repository, revisions), shared, "scan diff", hook=True)
+            from scanner.sources.git.push import PushSource
+
+            run(PushSource(repository, revisions), shared, "scan diff", hook="push")
         return
     if what is None:
         raise click.UsageError("say what to scan: a range A..B, a patch file, or - for standard input")

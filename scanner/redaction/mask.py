@@ -15,7 +15,8 @@ from scanner.model import Span
 
 if TYPE_CHECKING:
     from scanner.config import Config
-    from scanner.detect.engine import Candidate, Engine
+    from scanner.detect.candidates import Candidate
+    from scanner.detect.engine import Engine
     from scanner.pipeline import Options
     from scanner.ruleset.ruleset import Ruleset
 
@@ -114,7 +115,7 @@ class Redactor:
         engine.gave_up.clear()
         if not candidates:
             return merged(tired) if tired else []
-        from scanner.detect.engine import settle
+        from scanner.detect.candidates import settle
 
         settled = [c for c in settle(engine.rules, candidates) if self._reported(engine, c)]
         rivals = [c.span for c in candidates if not engine.rules[c.rule].component]

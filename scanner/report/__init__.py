@@ -16,10 +16,14 @@ FORMATS = {
     "html": "scanner.report.html",
     "markdown": "scanner.report.markdown",
     "csv": "scanner.report.csv",
+    "gitlab": "scanner.report.gitlab",
+    "junit": "scanner.report.junit",
+    "github": "scanner.report.github",
+    "azure": "scanner.report.azure",
 }
 """By the name given to `--format`: the module that writes it."""
 
-NEVER_SECRETS = frozenset({"sarif", "html", "markdown", "csv"})
+NEVER_SECRETS = frozenset(FORMATS) - {"table", "json", "jsonl"}
 """Formats made to be passed on: no secret is in them, not even when secrets are to be shown."""
 
 

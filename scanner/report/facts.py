@@ -44,6 +44,11 @@ def state(finding: Finding) -> str:
     return finding.verdict.state if finding.verdict else "not verified"
 
 
+def ranked(findings: Iterable[Finding]) -> list[Finding]:
+    """The worst first."""
+    return sorted(findings, key=rank)
+
+
 def rank(finding: Finding) -> tuple[Any, ...]:
     """Sorts live ones first, then by severity, confidence and path."""
     first = finding.locations[0] if finding.locations else None

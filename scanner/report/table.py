@@ -7,17 +7,22 @@ are for terminals alone: into a file or a pipe every cell is written whole. rich
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Literal, TextIO
 
 from scanner.model import Finding, Location, Outcome, Report, Severity, Verdict
 from scanner.report.color import wanted
-from scanner.report.facts import alive, at_tip, introduced, rank
+from scanner.report.facts import alive, at_tip, introduced, ranked
 from scanner.report.interface import Options
 from scanner.report.record import secret_text
 from scanner.report.scrub import scrubbed
 from scanner.report.text import count, flat, inert, place, put, shortened
+from scanner.report.workflow import defused
+
+Occasion = Literal["commit", "message", "push"]
+"""What a hook stops."""
 
 NARROWEST = 60
 """Columns. Below that folded cells are harder to read than lines that the terminal wraps."""
@@ -35,12 +40,12 @@ def render(report: Report, options: Options, out: TextIO) -> None:
     if not options.show_secrets:
         report = scrubbed(report)
     if report.findings:
-        put(out, _drawn(sorted(report.findings, key=rank), options, out) + "\n")
+        put(out, _logged(_drawn(ranked(report.findings), options, out) + "\n"))
     if report.skipped:
         put(out, "Not scanned, or not in full:\n")
         for skip in report.skipped:
             times = f" ({skip.count})" if skip.count != 1 else ""
-            put(out, f"  {inert(skip.path)}: {inert(skip.reason)}{times}\n")
+            put(out, _logged(f"  {inert(skip.path)}: {inert(skip.reason)}{times}\n"))
         put(out, "\n")
     put(out, summary(report) + "\n")
 
@@ -60,21 +65,43 @@ def summary(report: Report) -> str:
     return f"{said}."
 
 
-def refusal(report: Report, out: TextIO) -> None:
-    """Say which secrets stop a commit, and the two ways on. Never shows a secret, and draws nothing."""
+WAYS: dict[Occasion, str] = {
+    "commit": "take it out of the change, and rotate the token.",
+    "message": "take it out of the message, and rotate the token; `git commit -e -F .git/COMMIT_EDITMSG` opens it again.",
+    "push": "rotate the token, then take it out of the commit that brings it in, as in `git rebase -i {commit}^`.",
+}
+
+
+def refusal(report: Report, out: TextIO, occasion: Occasion = "commit") -> None:
+    """Say which secrets stop a commit or a push, and the two ways on. Never shows a secret, and draws nothing."""
     report = scrubbed(report)
-    for finding in sorted(report.findings, key=rank):
+    found = ranked(report.findings)
+    for finding in found:
         for location in finding.locations:
-            where = f"{place(location)}:{location.start_line}:{location.start_column}"
-            put(out, f"{where}  {inert(finding.name)}  {inert(finding.secret.redacted)}\n")
+            put(out, _logged(_stopped(finding, location)))
     for skip in report.skipped:
-        put(out, f"{inert(skip.path)}  could not be read in full: {inert(skip.reason)}\n")
-    if report.findings:
-        put(out, "\nIf it is a secret: take it out of the change, and rotate the token.\n")
+        put(out, _logged(f"{inert(skip.path)}  could not be read in full: {inert(skip.reason)}\n"))
+    if found:
+        first = next((place.commit for finding in found for place in finding.locations if place.commit), None)
+        way = WAYS[occasion].format(commit=inert((first or "COMMIT")[:12]))
+        put(out, f"\nIf it is a secret: {way}\n")
         pages = dict.fromkeys((inert(f.name), inert(f.rotate)) for f in report.findings if f.rotate)
         for name, page in pages:
-            put(out, f"    {name}: {page}\n")
+            put(out, _logged(f"    {name}: {page}\n"))
         put(out, "If it is none: put deadkey:allow in a comment on that line.\n")
+
+
+def _stopped(finding: Finding, location: Location) -> str:
+    where = f"{place(location)}:{location.start_line}:{location.start_column}"
+    commit = f"  in {inert(location.commit[:12])}" if location.commit and location.path else ""
+    state = ": ".join(filter(None, (finding.verdict.state, _short(finding.verdict.reason)))) if finding.verdict else ""
+    shown = f"{where}  {inert(finding.name)}  {inert(finding.secret.redacted)}  ({inert(finding.rule)}){commit}"
+    return f"{shown}{'  ' if state else ''}{state}\n"
+
+
+def _logged(text: str) -> str:
+    """`text`, with nothing in it that a build system would take for a command."""
+    return defused(text) if os.environ.keys() & {"GITHUB_ACTIONS", "TF_BUILD"} else text
 
 
 def _drawn(findings: Iterable[Finding], options: Options, out: TextIO) -> str:

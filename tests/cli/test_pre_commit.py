@@ -39,7 +39,7 @@ class Hooked:
         repo.commit("start")
         bare.git("config", "core.bare", "true")
         repo.git("remote", "add", "origin", str(bare.path / ".git"))
-        kinds = [word for kind in ("pre-commit", "pre-push") for word in ("--hook-type", kind)]
+        kinds = [word for kind in ("pre-commit", "commit-msg", "pre-push") for word in ("--hook-type", kind)]
         self.run(sys.executable, "-m", "pre_commit", "install", *kinds)
 
     def run(self, *command: str, status: int | None = 0) -> str:
@@ -92,6 +92,16 @@ def test_commits(hooked: Hooked, token: Token) -> None:
     assert hooked.repo.git("log", "--format=%s") == "clean.py\nleak.py\nstart"
 
 
+def test_messages(hooked: Hooked, token: Token) -> None:
+    hooked.repo.write("a.py", b"x = 1\n")
+    hooked.repo.git("add", "-A")
+    said = hooked.run("git", "commit", "-m", f"with {token('m').decode()}", status=1)
+    assert "deadkey (commit message)" in said
+    assert "COMMIT_EDITMSG:1:6" in said
+    assert token("m").decode() not in said
+    assert "Passed" in hooked.run("git", "commit", "-m", "with nothing")
+
+
 def test_a_commit_of_some_files_only(hooked: Hooked, token: Token) -> None:
     hooked.commit("a.py", b"x = 1\n")
     hooked.repo.write("a.py", b"x = 2\n")
@@ -142,4 +152,5 @@ def test_the_first_push_of_a_branch_that_is_not_checked_out(hooked: Hooked, toke
 def test_every_hook_runs_whatever_the_change_is() -> None:
     for hook in hooks():
         assert hook["always_run"] is True
-        assert hook["pass_filenames"] is False
+        # git names the message's file to a commit-msg hook; for the others, names would be of no use
+        assert hook.get("pass_filenames", True) is (hook["stages"] == ["commit-msg"])

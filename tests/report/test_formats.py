@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as etree
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -44,7 +45,10 @@ def strings(name: str, text: str) -> list[str]:
         for inner in value.values() if isinstance(value, dict) else ():
             walk(inner)
 
-    if name in ("json", "jsonl", "sarif"):
+    if name == "junit":
+        root = etree.fromstring(text)
+        return [value for element in root.iter() for value in (*element.attrib.values(), element.text or "")]
+    if name in ("json", "jsonl", "sarif", "gitlab"):
         for document in text.splitlines() if name == "jsonl" else [text]:
             walk(json.loads(document))
     elif name == "csv":

@@ -167,8 +167,8 @@ def test_the_hook_names_places_and_ways_out() -> None:
     refusal(Report((finding(rotate=page, locations=places),), (Skip("c", "too large"),)), out)
     redacted = Secret(PLANTED.encode()).redacted
     assert out.getvalue().splitlines() == [
-        f"app/config.py:12:8  Acme token  {redacted}",
-        rf"b\n.env:3:1  Acme token  {redacted}",
+        f"app/config.py:12:8  Acme token  {redacted}  (acme-token)  in cccccccccccc",
+        rf"b\n.env:3:1  Acme token  {redacted}  (acme-token)  in cccccccccccc",
         "c  could not be read in full: too large",
         "",
         "If it is a secret: take it out of the change, and rotate the token.",
