@@ -195,8 +195,8 @@ def read(source: Source, ruleset: Ruleset, options: Options, progress: Progress 
         """A chunk of the item that is being read: one file may be most of the work."""
         nonlocal inside
         inside += count
-        if progress:
-            progress(done + (min(inside, items[number].size) if total else inside), total)
+        if progress and (not total or inside < items[number].size):
+            progress(done + inside, total)
 
     try:
         parts = (

@@ -133,7 +133,8 @@ def test_no_character_is_lost(out: io.StringIO, monkeypatch: pytest.MonkeyPatch)
     ("out", "environment", "color", "colored"),
     [
         (io.StringIO, {}, None, False),
-        (io.StringIO, {"FORCE_COLOR": "1"}, None, False),
+        (io.StringIO, {"FORCE_COLOR": "1"}, None, True),
+        (io.StringIO, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, None, False),
         (io.StringIO, {}, True, True),
         (Terminal, {}, None, True),
         (Terminal, {"NO_COLOR": "1"}, None, False),

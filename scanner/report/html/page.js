@@ -62,15 +62,25 @@
       openable(number).setAttribute("aria-expanded", String(wanted));
     };
 
+    // Only what is seen has to stand in order: moving all of thousands would take a second.
+    const place = (numbers) => {
+      const sorted = document.createDocumentFragment();
+      for (const number of numbers) sorted.append(bodies[number]);
+      table.append(sorted);
+    };
+    addEventListener("beforeprint", () => place(found));
+
     const show = () => {
       const pages = Math.max(1, Math.ceil(found.length / size));
       page = Math.min(page, pages - 1);
       const from = page * size;
       for (const body of table.querySelectorAll(".shown")) body.classList.remove("shown");
-      for (const number of found.slice(from, from + size)) {
+      const here = found.slice(from, from + size);
+      for (const number of here) {
         openable(number);
         bodies[number].classList.add("shown");
       }
+      place(here);
       const all = found.length === rows.length ? "" : ` that fit, of ${rows.length}`;
       const part = pages > 1 ? `${from + 1} to ${Math.min(from + size, found.length)} of ` : "";
       at("shown").textContent = `${part}${found.length} ${found.length === 1 ? "secret" : "secrets"}${all}`;
@@ -113,9 +123,6 @@
         if (x === null || y === null) return (x === null) - (y === null) || a - b; // what is not known comes last
         return (down ? compared(y, x) : compared(x, y)) || a - b;
       });
-      const sorted = document.createDocumentFragment();
-      for (const number of order) sorted.append(bodies[number]);
-      table.append(sorted);
       filter();
     };
 

@@ -212,6 +212,12 @@ def test_paper_has_all_that_fits_the_filters(opened: Opened) -> None:
     page.get_by_role("checkbox", name="low").uncheck()
     page.emulate_media(media="print")
     assert page.locator("tbody.finding:visible").count() == 90
+    page.emulate_media(media="screen")
+    page.get_by_role("button", name="Next").click()
+    page.evaluate("window.print()")
+    page.emulate_media(media="print")
+    printed = page.locator("tbody.finding:visible .badge").all_inner_texts()
+    assert printed == 30 * ["critical"] + 30 * ["high"] + 30 * ["medium"]
     expect(page.locator("#filters")).to_be_hidden()
     expect(page.get_by_role("button", name="Theme")).to_be_hidden()
 
