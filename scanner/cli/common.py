@@ -253,8 +253,12 @@ def _private(path: str, flags: int) -> int:
 
 def finish(report: Report, shared: Common, verb: str, *, hook: Occasion | None = None) -> None:
     """Write the report and exit with its status."""
-    how = {"hook": hook, "quiet": shared.quiet}
-    write(report, shared.format, shared.output, verb, shared.show_secrets, **how, color=shared.color)
+    write(
+        *(report, shared.format, shared.output, verb, shared.show_secrets),
+        hook=hook,
+        quiet=shared.quiet,
+        color=shared.color,
+    )
     sys.exit(report.exit_status)
 
 

@@ -94,7 +94,9 @@ def refusal(report: Report, out: TextIO, occasion: Occasion = "commit") -> None:
 def _stopped(finding: Finding, location: Location) -> str:
     where = f"{place(location)}:{location.start_line}:{location.start_column}"
     commit = f"  in {inert(location.commit[:12])}" if location.commit and location.path else ""
-    state = ": ".join(filter(None, (finding.verdict.state, _short(finding.verdict.reason)))) if finding.verdict else ""
+    state = (
+        ": ".join(filter(None, (finding.verdict.state, shortened(finding.verdict.reason)))) if finding.verdict else ""
+    )
     shown = f"{where}  {inert(finding.name)}  {inert(finding.secret.redacted)}  ({inert(finding.rule)}){commit}"
     return f"{shown}{'  ' if state else ''}{state}\n"
 
