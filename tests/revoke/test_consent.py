@@ -127,6 +127,16 @@ def test_a_dry_run_goes_the_same_way_up_to_the_call(
     assert calls(issuer) == TOKENS[:2]
 
 
+def test_a_dry_run_leaves_what_a_killed_run_began_to_the_next_run(issuer: int, tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    own = journal.Journal(path)
+    own.append("intent", fingerprint=own.fingerprint(finding(TOKENS[0]).secret), hook="rule", state="intended")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert _states(_run(issuer, path, TOKENS[:1], dry_run=True)) == ["planned"]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before and calls(issuer) == []
+    assert _states(_run(issuer, path, TOKENS[:1])) == ["revoked"] and journal.pending(path) == []
+
+
 def test_where_two_are_needed_one_is_not_enough(issuer: int, tmp_path: Path) -> None:
     for mode in ("ask", "auto"):
         (found,) = _run(issuer, tmp_path / "j", TOKENS[:1], mode=mode, two_person=TwoPerson(required=True))
