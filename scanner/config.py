@@ -6,7 +6,6 @@ from the folder that is scanned: configuration can cause actions. Without a file
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import re
@@ -340,6 +339,8 @@ def _what(kind: str, message: str, where: tuple[str | int, ...]) -> str:
     if kind != "extra_forbidden":
         return message.removeprefix("Value error, ")
     known = _known(where[:-1])
+    import difflib
+
     near = difflib.get_close_matches(str(where[-1]), known, 1, 0.5)
     return "unknown" + (f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
 
