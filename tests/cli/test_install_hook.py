@@ -66,9 +66,10 @@ def test_a_commit_is_refused_until_the_hook_is_taken_out(repo: GitRepo) -> None:
 
 def test_installing_twice_changes_nothing(repo: GitRepo) -> None:
     install(repo)
-    first = (repo.path / ".git/hooks/pre-commit").stat()
+    path = repo.path / ".git/hooks/pre-commit"
+    first = path.stat()
     assert "is there already" in install(repo)
-    assert (repo.path / ".git/hooks/pre-commit").stat() == first
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
     assert "not there" in install(repo, "--uninstall", "--hook", "pre-push")
 
 
