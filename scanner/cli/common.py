@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -67,7 +67,7 @@ _OPTIONS = (
     click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output."),
     click.option("--verify", is_flag=True, help="Ask the issuers which of the secrets are live."),
     click.option("--revoke", type=click.Choice(REVOKE), help="Verify, then plan, ask or act on the live ones."),
-    click.option("--baseline", type=click.Path(), help="Leave out the known secrets of this file."),
+    click.option("--baseline", type=click.Path(), help="Leave out the secrets that this baseline knows."),
     click.option("--config", type=click.Path(), help="Your configuration, instead of the one in your config folder."),
     click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones."),
     click.option("--only", multiple=True, metavar="RULE", help="Only these rules (globs; may be repeated)."),
@@ -144,7 +144,7 @@ def state_folder() -> Path:
     return folder()
 
 
-def fingerprints(shared: Common, settings: Config) -> tuple[bytes, dict[str, str]]:
+def fingerprints(shared: Common, settings: Config) -> tuple[bytes, Mapping[str, object]]:
     """The key of this run's fingerprints, and those the baseline knows."""
     from scanner.allow import baseline
 
