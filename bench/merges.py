@@ -64,7 +64,12 @@ def git(folder: Path, *arguments: str) -> tuple[int, str]:
     who = {f"GIT_{role}_{what}": "a@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     nothing = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, env={**os.environ, **who, **nothing}, check=False
+        ["git", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **who, **nothing},
+        check=False,
     )
     return done.returncode, done.stdout.strip()
 

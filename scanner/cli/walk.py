@@ -72,8 +72,7 @@ def _asked(finding: Finding, findings: Sequence[Finding], bench: Bench) -> str:
     if bench.verify:
         click.echo(_verdict(finding, bench))
     while True:
-        click.echo(f"{KEYS} ", nl=False)
-        key = _key()
+        key = _pressed() if sys.stdin and sys.stdin.isatty() else _key()
         click.echo(key)
         if key in ANSWERS:
             return ANSWERS[key]
@@ -87,17 +86,32 @@ def _asked(finding: Finding, findings: Sequence[Finding], bench: Bench) -> str:
 
 def _key() -> str:
     """The next key, in lower case: as it is pressed at a terminal, else the next letter of standard input. QUIT at its end."""
+    click.echo(f"{KEYS} ", nl=False)
     if sys.stdin is None:
         return QUIT
-    if sys.stdin.isatty():
-        try:
-            return click.getchar().lower()[:1] or QUIT
-        except (KeyboardInterrupt, EOFError):
-            return QUIT
     while letter := sys.stdin.read(1):
         if not letter.isspace():
             return inert(letter.lower())
     return QUIT
+
+
+def _pressed() -> str:
+    """The same at a terminal. It takes single keys before it shows that it waits for one, so that none is lost."""
+    import os
+    import termios
+    import tty
+
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+    try:
+        tty.setcbreak(handle, termios.TCSADRAIN)
+        click.echo(f"{KEYS} ", nl=False)
+        key = os.read(handle, 1)
+        return QUIT if key in (b"", b"\x04") else inert(key.decode("utf-8", "surrogateescape").lower())
+    except KeyboardInterrupt:
+        return QUIT
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
 def _shown(finding: Finding, findings: Sequence[Finding], bench: Bench) -> str:
