@@ -37,10 +37,10 @@ class Working:
 
 @dataclass(slots=True)
 class Allowances:
-    """The allowances of a run that have not expired. `top` is the folder that their paths count from."""
+    """The allowances of a run. Their paths count from the folder `top`, and those of sightings from `base`; both absolute."""
 
     top: str
-    key: bytes
+    base: str
     working: list[Working] = field(default_factory=list)
     expired: list[Allowance] = field(default_factory=list)
 
@@ -66,7 +66,7 @@ class Allowances:
         return lines
 
     def _covered(self, sighting: Sighting) -> bool:
-        path = counted(sighting.location.path or "", self.top)
+        path = counted(sighting.location.path or "", self.base, self.top)
         covered = False
         for working in self.working:  # all of them, to know which are used
             if working.tired >= SLOW:
@@ -81,9 +81,9 @@ class Allowances:
         return covered
 
 
-def allowances(given: Sequence[Allowance], top: str, key: bytes, today: date) -> Allowances:
+def allowances(given: Sequence[Allowance], top: str, base: str, key: bytes, today: date) -> Allowances:
     """Those of `given` that hold on `today`, ready to be used; `key` is that of the run's fingerprints."""
-    made = Allowances(top, key)
+    made = Allowances(top, base)
     for allowance in given:
         if allowance.until is not None and allowance.until < today:
             made.expired.append(allowance)
@@ -92,11 +92,11 @@ def allowances(given: Sequence[Allowance], top: str, key: bytes, today: date) ->
     return made
 
 
-def counted(path: str, top: str) -> str:
-    """`path` counted from `top`, with slashes; as it is where it lies elsewhere."""
-    absolute = os.path.normpath(os.path.join(top, path) if not os.path.exists(path) else os.path.abspath(path))
+def counted(path: str, base: str, top: str) -> str:
+    """`path`, which counts from `base`, counted from `top`; as it is where it lies elsewhere."""
+    absolute = os.path.normpath(os.path.join(base, path))
     prefix = top.rstrip("/") + "/"
-    return absolute.removeprefix(prefix) if absolute.startswith(prefix) else path.removeprefix("./")
+    return absolute.removeprefix(prefix) if path and absolute.startswith(prefix) else path.removeprefix("./")
 
 
 def _tests(allowance: Allowance, key: bytes) -> tuple[Test, ...]:

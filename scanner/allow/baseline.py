@@ -133,9 +133,10 @@ def _lines(path: Path) -> list[str]:
     """The lines of a file that may be anybody's: no link is followed out of a baseline, no pipe waited for."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise DeadkeyError(f"{path}: cannot read the baseline: not a file")
         with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise DeadkeyError(f"{path}: cannot read the baseline: not a file")
             content = file.read(LARGEST + 1)
     except OSError as e:
         raise DeadkeyError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.cli.common import load_config
+from scanner.cli.common import allowing, load_config, warn
 from scanner.model import Report
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def scanned(
     options = pipeline.Options(rules=rules, generic=settings.generic)
     source: Source = FilesSource((repo,)) if files else PackedSource.open(open_repository(repo))
     ruleset = pipeline.load_rules(options)
-    report, _ = pipeline.scan(source, ruleset, options, key, None, settings.allow)
+    used = allowing(source, settings, key)
+    report, _ = pipeline.scan(source, ruleset, options, key, None, settings.allow, used)
+    warn(used, source)
     for skip in report.skipped:
         click.echo(inert(f"deadkey: not scanned: {skip.path}: {skip.reason}"), err=True)
     return report, ruleset

@@ -15,8 +15,12 @@ VERBS = {
     "journal": "Show or verify the journal of revocations.",
     "rules": "List, show and check rules.",
     "baseline": "Write down known secrets, so that only new ones are reported.",
+    "import": "Carry over what other scanners were told: rules, allowlists and baselines.",
     "report": "Render saved findings in another format.",
 }
+
+MODULES = {"import": "importing"}
+"""Verbs whose module cannot have their name."""
 
 
 class Verbs(click.Group):
@@ -28,7 +32,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = import_module(f"scanner.cli.{cmd_name}").command
+        command = import_module(f"scanner.cli.{MODULES.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -32,9 +32,10 @@ def _object(repository: Repository, name: str) -> bytes | None:
 def _file(path: str) -> bytes | None:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            return None
         with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return None
             content = file.read(LARGEST + 1)
     except (OSError, ValueError):
         return None
