@@ -34,10 +34,11 @@ from tests.conftest import GIT_AUTHOR, GitRepo, github_token
 
 ROOT = Path(__file__).parent.parent
 USAGE, RULES, WRITING = "docs/usage.md", "docs/rules.md", "docs/writing-rules.md"
-WALKED = ("README.md", USAGE, RULES, WRITING)
+ALLOWING = "docs/allowing.md"
+WALKED = ("README.md", USAGE, RULES, WRITING, ALLOWING)
 DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 UNRUN = ("network", "until-interrupted")
-VERBS = ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "report")
+VERBS = ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "import", "report")
 
 
 def text(document: str) -> str:

@@ -69,6 +69,8 @@ def translated(pattern: str, secret_group: int | None = None, bounded: bool = Fa
                 raise ValueError(f"the flag in {text} is not known")
             if token["end"] == ":":
                 closing.append("")
+            elif bounded and not out and "-" not in flags:
+                pass  # a rule's anchor is looked for at the top level alone
             else:  # until the end of the group that it stands in
                 closing[-1] += ")"
                 text = f"(?{flags}:"

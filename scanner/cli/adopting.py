@@ -46,7 +46,10 @@ def written(adopted: Adopted, places: Places, files: Sequence[str]) -> list[str]
         _write(places.rules, file)
         said.append(f"{places.rules}: {count(len(rules), 'rule')}; scan with --rules {places.rules.parent}")
     bench = _Bench(places, (str(places.rules.parent),) if rules else ())
-    known = dict(bench.spots(adopted.spots, notes)) | dict(bench.lines(adopted.lines, notes))
+    known: dict[str, Known] = {}
+    for fingerprint, entry in (*bench.spots(adopted.spots, notes), *bench.lines(adopted.lines, notes)):
+        if entry.label or fingerprint not in known:  # of two that name one secret, the one with a judgement
+            known[fingerprint] = entry
     dropped = {rule["id"] for rule in adopted.rules} - {rule["id"] for rule in rules}
     allowances = [_without(a, dropped) for a in [*adopted.allowances, *bench.files_themselves(files)]]
     allowances = [a for n, a in enumerate(allowances) if a not in allowances[:n]]

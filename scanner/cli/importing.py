@@ -47,11 +47,14 @@ def command(
     from scanner.cli import adopting
     from scanner.report.text import inert
 
+    def there(given: str | None, name: str) -> str:
+        return given or os.path.normpath(os.path.join(repo, name))
+
     places = adopting.Places(
         repo,
-        Path(allowances or os.path.join(repo, ".deadkey.yaml")),
-        baseline or os.path.join(repo, ".deadkey-baseline"),
-        Path(rules or os.path.join(repo, "deadkey-rules")) / "imported.yaml",
+        Path(there(allowances, ".deadkey.yaml")),
+        there(baseline, ".deadkey-baseline"),
+        Path(there(rules, "deadkey-rules")) / "imported.yaml",
     )
     if not os.path.isdir(repo):
         raise DeadkeyError(f"{repo}: no such folder")
