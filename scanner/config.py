@@ -85,9 +85,9 @@ def own(top: str) -> tuple[Entry, ...]:
     file = Path(top) / OWN
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return ()
     except OSError as e:
+        if not os.path.lexists(file):  # also where the folder may not be entered: then there is none for this user
+            return ()
         raise DeadkeyError(f"{file}: {e.strerror}; --no-repo-config does without it") from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
