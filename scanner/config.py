@@ -1,6 +1,8 @@
 """The user's configuration: what may be asked, what may be revoked, and with whose credentials.
 
-It is read from `--config`, else `$DEADKEY_CONFIG`, else `$XDG_CONFIG_HOME/deadkey/config.yaml` (`~/.config`), and never
+A repository's own `.deadkey.yaml` is read by `own`: it can allow, and nothing else.
+
+The user's is read from `--config`, else `$DEADKEY_CONFIG`, else `$XDG_CONFIG_HOME/deadkey/config.yaml` (`~/.config`), and never
 from the folder that is scanned: configuration can cause actions. Without a file neither YAML nor pydantic is imported.
 """
 
@@ -16,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scanner.allow.settings import CONDITIONS
+from scanner.allow.settings import Allowance as Entry
 from scanner.detect.generic.settings import USUAL, Generic
 from scanner.model import DeadkeyError
 from scanner.revoke.settings import HOOKS, TOLD, Allowance, Notice, RevokeSettings, TwoPerson, Webhook
@@ -30,15 +34,20 @@ FINGERPRINT_KEY = "DEADKEY_FINGERPRINT_KEY"
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 """Seconds of what a span of time is written in."""
+OWN = ".deadkey.yaml"
+"""The name of a repository's own configuration, at its top."""
+OWN_LARGEST = 1 << 20
+"""Bytes of one."""
 
 
 @dataclass(frozen=True)
 class Allow:
-    """What is never reported: globs of paths, globs of rule ids, patterns of values."""
+    """What is never reported: globs of paths, globs of rule ids, patterns of values, and allowances with a reason."""
 
     paths: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,13 +71,45 @@ def load(path: str | None = None) -> Config:
     DeadkeyError names file, line and field of what is wrong, and a named file that does not exist.
     """
     file = _find(path)
-    settings = _read(file) if file else None
+    settings, node = _read(file, _schema()) if file else (None, None)
     key = Source(FINGERPRINT_KEY, env=FINGERPRINT_KEY) if os.environ.get(FINGERPRINT_KEY) else None
     if settings is None:
         return Config(
             file, VerifySettings(), RevokeSettings(journal=state_folder() / "journal.jsonl"), fingerprint_key=key
         )
-    return _built(settings, typing.cast(Path, file), key)
+    return _built(
+        settings, typing.cast(Path, file), key, _entries(settings.allowances, node, str(file), path is not None)
+    )
+
+
+def own(top: str) -> tuple[Entry, ...]:
+    """What the `.deadkey.yaml` in the folder `top` allows, nothing where there is none. It is the scanned repository's, so
+    no link is followed and no pipe waited for. DeadkeyError names file, line and field."""
+    file = Path(top) / OWN
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as e:
+        if not os.path.lexists(file):  # also where the folder may not be entered: then there is none for this user
+            return ()
+        raise DeadkeyError(f"{file}: {e.strerror}; --no-repo-config does without it") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DeadkeyError(f"{file}: not a file; --no-repo-config does without it")
+    with open(handle, "rb") as opened:
+        content = opened.read(OWN_LARGEST + 1)
+    if len(content) > OWN_LARGEST:
+        raise DeadkeyError(f"{file}: more than {OWN_LARGEST} bytes; --no-repo-config does without it")
+    read, node = _read(file, _own_schema(), content)
+    return _entries(read.allowances, node, OWN, True)
+
+
+def _entries(given: Any, node: Node | None, name: str, is_own: bool) -> tuple[Entry, ...]:
+    def entry(number: int, item: Any) -> Entry:
+        where = f"{name}:{_line(node, ('allowances', number))}"
+        conditions = {condition: getattr(item, condition) for condition in CONDITIONS}
+        return Entry(item.reason, where, **conditions, until=item.until, own=is_own)
+
+    return tuple(entry(number, item) for number, item in enumerate(given))
 
 
 def config_folder() -> Path:
@@ -122,6 +163,7 @@ def _find(path: str | None) -> Path | None:
 @functools.cache
 def _schema() -> type[BaseModel]:
     """The shape of the file. Built when there is one, since pydantic takes long to import."""
+    from datetime import date
     from typing import Annotated, Literal
 
     from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -261,6 +303,44 @@ def _schema() -> type[BaseModel]:
                     raise ValueError(f"not a pattern: {e}") from None
             return values
 
+    Pattern = Annotated[str, Field(min_length=1, max_length=2000)]
+
+    class EntryModel(Strict):
+        reason: Annotated[str, Field(min_length=1)]
+        until: date | None = None
+        paths: tuple[Pattern, ...] = ()
+        path_patterns: tuple[Pattern, ...] = ()
+        rules: tuple[Pattern, ...] = ()
+        values: tuple[Pattern, ...] = ()
+        fingerprints: tuple[Annotated[str, Field(pattern="^[0-9a-f]{32}$")], ...] = ()
+        commits: tuple[Annotated[str, Field(pattern="^[0-9a-fA-F]{7,64}$")], ...] = ()
+
+        @field_validator("path_patterns", "values")
+        @classmethod
+        def patterns(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+            import regex
+
+            for pattern in given:
+                try:
+                    regex.compile(pattern.encode())
+                except regex.error as e:
+                    raise ValueError(f"not a pattern: {e}") from None
+            return given
+
+        @field_validator("paths")
+        @classmethod
+        def ignorable(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+            from scanner.allow.allowances import ignore_patterns
+
+            ignore_patterns(given)
+            return given
+
+        @model_validator(mode="after")
+        def some(self) -> EntryModel:
+            if not any(getattr(self, condition) for condition in CONDITIONS):
+                raise ValueError(f"say what is allowed: give at least one of {', '.join(CONDITIONS)}")
+            return self
+
     class GenericModel(Strict):
         enabled: bool = True
         placeholders: tuple[Annotated[str, Field(min_length=2)], ...] = ()
@@ -271,6 +351,7 @@ def _schema() -> type[BaseModel]:
         verify: VerifyModel = VerifyModel()
         revoke: RevokeModel = RevokeModel()
         allow: AllowModel = AllowModel()
+        allowances: tuple[EntryModel, ...] = ()
         generic: GenericModel = GenericModel()
         notify: tuple[NoticeModel, ...] = ()
         credentials: dict[str, SourceModel] = Field(default_factory=dict)
@@ -293,6 +374,16 @@ def _schema() -> type[BaseModel]:
     return File
 
 
+@functools.cache
+def _own_schema() -> type[BaseModel]:
+    """The shape of a repository's own file: allowances as in the user's, and nothing that could cause an action."""
+    from pydantic import ConfigDict, create_model
+
+    strict = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    shape: Any = _schema().model_fields["allowances"].annotation
+    return create_model("Own", __config__=strict, allowances=(shape, ()))
+
+
 def _check_address(name: str, address: str, plain_http: tuple[str, ...]) -> None:
     try:
         host = place(*place_of(address))
@@ -304,12 +395,13 @@ def _check_address(name: str, address: str, plain_http: tuple[str, ...]) -> None
         raise ValueError(f"{name}: it is sent without TLS: list {host} under verify.plain_http if that is meant")
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path, shape: type[BaseModel], content: bytes | None = None) -> tuple[Any, Node | None]:
+    """What stands in a file (or in its `content`, read already), of the given shape, and the nodes that know its lines."""
     import yaml
     from pydantic import ValidationError
 
     try:
-        text = file.read_text("utf-8")
+        text = (file.read_bytes() if content is None else content).decode()
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except OSError as e:
@@ -320,10 +412,12 @@ def _read(file: Path) -> Any:
         mark = getattr(e, "problem_mark", None)
         line = f"{mark.line + 1}: " if mark else " "
         raise DeadkeyError(f"{file}:{line}{getattr(e, 'problem', None) or 'not YAML'}") from None
+    except RecursionError:
+        raise DeadkeyError(f"{file}: nested too deep") from None
     if data is None:
         data = {}
     try:
-        return _schema().model_validate(data)
+        return shape.model_validate(data), node
     except ValidationError as e:
         errors = e.errors(include_url=False, include_input=False, include_context=False)
         # A misspelt key explains the one that is missing.
@@ -331,23 +425,24 @@ def _read(file: Path) -> Any:
         where = tuple(part for part in error["loc"] if isinstance(part, str | int))
         name = ".".join(map(str, where)) or "the file"
         raise DeadkeyError(
-            f"{file}:{_line(node, where)}: {name}: {_what(error['type'], error['msg'], where)}"
+            f"{file}:{_line(node, where)}: {name}: {_what(error['type'], error['msg'], where, shape)}"
         ) from None
 
 
-def _what(kind: str, message: str, where: tuple[str | int, ...]) -> str:
+def _what(kind: str, message: str, where: tuple[str | int, ...], shape: type[BaseModel]) -> str:
     if kind != "extra_forbidden":
         return message.removeprefix("Value error, ")
-    known = _known(where[:-1])
+    if shape is not _schema() and len(where) == 1 and where[0] in _schema().model_fields:
+        return "belongs in your own configuration; a repository's can only hold allowances"
+    known = _known(where[:-1], shape)
     import difflib
 
     near = difflib.get_close_matches(str(where[-1]), known, 1, 0.5)
     return "unknown" + (f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
 
 
-def _known(where: tuple[str | int, ...]) -> list[str]:
+def _known(where: tuple[str | int, ...], shape: Any) -> list[str]:
     """The keys that may stand at a place of the file."""
-    shape: Any = _schema()
     for part in where:
         if part in shape.model_fields:  # not the number in a list or the name in a mapping
             shape = _model_in(shape.model_fields[part].annotation)
@@ -385,7 +480,7 @@ def _span(text: str | None) -> float | None:
     return None if text is None else int(text[:-1]) * UNITS[text[-1]]
 
 
-def _built(file: Any, path: Path, key: Source | None) -> Config:
+def _built(file: Any, path: Path, key: Source | None, entries: tuple[Entry, ...]) -> Config:
     folder = path.parent
 
     def beside(name: str) -> Path:
@@ -463,7 +558,7 @@ def _built(file: Any, path: Path, key: Source | None) -> Config:
             ),
             recheck=revoke.recheck,
         ),
-        Allow(file.allow.paths, file.allow.rules, file.allow.values),
+        Allow(file.allow.paths, file.allow.rules, file.allow.values, entries),
         Generic(file.generic.enabled, file.generic.placeholders, file.generic.keys, file.generic.lower),
         tuple(
             Notice(

@@ -25,6 +25,7 @@ from scanner.ruleset.ruleset import Rule, Ruleset
 from scanner.sources.interface import Aside, Item, Share, Source, Tally, Told, alone
 
 if TYPE_CHECKING:
+    from scanner.allow.allowances import Allowances
     from scanner.config import Allow, Config
     from scanner.revoke.approval import Approved
     from scanner.ruleset.check import Bench
@@ -376,6 +377,7 @@ def scan(
     key: bytes,
     progress: Progress | None = None,
     allow: Allow | None = None,
+    allowances: Allowances | None = None,
 ) -> tuple[Report, list[str]]:
     """Read a source and put its secrets together; the second value is what `--explain` prints."""
     started = time.perf_counter()
@@ -392,6 +394,7 @@ def scan(
         kept = [s for s in complete(kept, Engine(ruleset), beside) if not s.match.lacking]
     if allow is not None:  # place by place, once the paths are known
         shown = unlisted(kept, allow.paths, allow.rules, allow.values)
+        shown = allowances.shown(shown) if allowances is not None else shown
         spared, kept = spared + len(kept) - len(shown), shown
     kept = placed(kept, ruleset, options, found.explained)
     return report(kept, skips, found, ruleset, key, started, spared), found.explained

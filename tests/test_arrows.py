@@ -19,11 +19,15 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "detect": frozenset({"model", "ruleset"}),
     "sources": frozenset({"model"}),
     "allow": frozenset({"model"}),
+    "adopt": frozenset({"model"}),
     "verify": frozenset({"model", "ruleset"}),
     "revoke": frozenset({"model", "ruleset", "verify"}),
     "report": frozenset({"model"}),
     "config": frozenset(
-        {"model", "detect.generic.settings", "verify.settings", "verify.credential", "revoke.settings"}
+        {
+            *("model", "allow.settings", "allow.allowances", "detect.generic.settings"),
+            *("verify.settings", "verify.credential", "revoke.settings"),
+        }
     ),
     "drill": frozenset(
         {"model", "ruleset", "detect", "sources", "allow", "verify", "revoke", "report", "config", "pipeline"}
@@ -36,14 +40,16 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "cli": frozenset(
         {"model", "ruleset", "detect", "sources", "allow", "verify", "revoke", "drill", "report", "config", "pipeline"}
     )
-    | {"redaction"},
+    | {"adopt", "redaction"},
     "__main__": frozenset({"model", "cli", "report.text"}),
     "__init__": frozenset({"api"}),
 }
 """Each room with what it may import: rooms, or single modules of one."""
 
 REVEALS = {
+    "scanner.allow.allowances",  # compares it with the values that are allowed
     "scanner.allow.listed",  # compares it with the values that the user allows
+    "scanner.cli.adopting",  # compares it with the hashes of a detect-secrets baseline
     "scanner.cli.follow",  # --show-secrets
     "scanner.cli.revoke",  # whether a findings file holds values or redactions
     "scanner.detect.generic.grade",  # whether it holds one of the user's placeholders

@@ -35,15 +35,15 @@ from tests.conftest import GIT_AUTHOR, GitRepo, github_token
 
 ROOT = Path(__file__).parent.parent
 USAGE, RULES, WRITING = "docs/usage.md", "docs/rules.md", "docs/writing-rules.md"
-HOOKS, BUILDS = "docs/hooks.md", "docs/ci.md"
+ALLOWING, HOOKS, BUILDS = "docs/allowing.md", "docs/hooks.md", "docs/ci.md"
 WALKED = (
     *("README.md", USAGE, RULES, WRITING, "docs/reports.md", "docs/library.md", "docs/terminal.md"),
-    *(HOOKS, BUILDS),
+    *(ALLOWING, HOOKS, BUILDS),
 )
 DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 UNRUN = ("network", "until-interrupted")
 VERBS = ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "report")
-VERBS += ("redact", "completion", "man", "install-hook", "ci")
+VERBS += ("import", "redact", "completion", "man", "install-hook", "ci")
 
 
 def text(document: str) -> str:

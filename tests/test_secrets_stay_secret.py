@@ -233,7 +233,7 @@ def test_from_scan_to_revoked(bench: Bench, receiver: Receiver, repo: GitRepo) -
     assert_without(bench.seen, bench.values, "a command line or an environment")
     assert_without(b"".join(receiver.told), bench.values, "what the webhook was told")
     names = [path.name for path in bench.files()]
-    assert {"seen-by-hook", "journal.jsonl", "known", "fingerprint.key", "report.json"} <= set(names)
+    assert {"seen-by-hook", "journal.jsonl", "salt", "fingerprint.key", "report.json"} <= set(names)
     for path in bench.files():
         assert_without(os.fsencode(path) + path.read_bytes(), bench.values, path.name)
     assert list((bench.base / "temporary").iterdir()) == []

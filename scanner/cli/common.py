@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -17,6 +17,7 @@ from scanner.cli.complete import rule_names
 from scanner.model import DeadkeyError, Finding, Report
 
 if TYPE_CHECKING:
+    from scanner.allow.allowances import Allowances
     from scanner.config import Config
     from scanner.pipeline import Options, Progress
     from scanner.report import Options as ReportOptions
@@ -53,6 +54,7 @@ class Common:
     dry_run: bool
     baseline: str | None
     config: str | None
+    no_repo_config: bool
     rules: tuple[str, ...]
     only: tuple[str, ...]
     skip: tuple[str, ...]
@@ -77,8 +79,9 @@ _OPTIONS = (
     click.option("--verify", is_flag=True, help="Ask the issuers which of the secrets are live."),
     click.option("--revoke", type=click.Choice(REVOKE), help="Verify, then plan, ask or act on the live ones."),
     click.option("--dry-run", is_flag=True, help="With --revoke: decide everything, but revoke nothing."),
-    click.option("--baseline", type=click.Path(), help="Leave out the known secrets of this file."),
+    click.option("--baseline", type=click.Path(), help="Leave out the secrets that this baseline knows."),
     click.option("--config", type=click.Path(), help="Your configuration, instead of the one in your config folder."),
+    click.option("--no-repo-config", is_flag=True, help="Do not read the repository's own .deadkey.yaml."),
     click.option("--rules", multiple=True, type=click.Path(), help="A folder of rules beside the shipped ones."),
     click.option(
         "--only",
@@ -132,8 +135,10 @@ def scanned(source: Source, shared: Common) -> Report:
     ruleset = pipeline.load_rules(options)
     check_names(shared, ruleset)
     key, known = fingerprints(shared, settings)
+    used = allowing(source, settings, key, own=not shared.no_repo_config)
     with progress(shared) as tell:
-        report, explained = pipeline.scan(source, ruleset, options, key, tell, settings.allow)
+        report, explained = pipeline.scan(source, ruleset, options, key, tell, settings.allow, used)
+    warn(used, source, every=not (shared.only or shared.skip or shared.min_confidence != "low"))
     if explained:
         from scanner.report.scrub import scrubber
         from scanner.report.text import inert
@@ -163,7 +168,7 @@ def state_folder() -> Path:
     return folder()
 
 
-def fingerprints(shared: Common, settings: Config) -> tuple[bytes, dict[str, str]]:
+def fingerprints(shared: Common, settings: Config) -> tuple[bytes, Mapping[str, object]]:
     """The key of this run's fingerprints, and those the baseline knows."""
     from scanner.allow import baseline
 
@@ -171,6 +176,29 @@ def fingerprints(shared: Common, settings: Config) -> tuple[bytes, dict[str, str
         read = baseline.read(shared.baseline)
         return read.key, read.known
     return baseline.own_key(state_folder(), settings.fingerprint_key), {}
+
+
+def allowing(source: Source, settings: Config, key: bytes, own: bool = True) -> Allowances:
+    """The user's allowances and, with `own`, those of the repository that `source` reads. Raises DeadkeyError."""
+    from datetime import date
+
+    from scanner import config
+    from scanner.allow.allowances import allowances
+    from scanner.cli.site import site
+
+    top, base, _ = site(source)
+    given = (*settings.allow.entries, *(config.own(top) if own else ()))
+    return allowances(given, top, base, key, date.today())
+
+
+def warn(used: Allowances, source: Source, every: bool = True) -> None:
+    """Tell on standard error which allowances have expired and, when `every` rule looked at all of a repository, which
+    cover nothing."""
+    from scanner.cli.site import site
+    from scanner.report.text import inert
+
+    for line in used.warnings(every and site(source).whole):
+        click.echo(inert(f"deadkey: {line}"), err=True)
 
 
 def acted(report: Report, ruleset: Ruleset, shared: Common, settings: Config) -> Report:

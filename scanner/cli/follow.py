@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from scanner.cli.common import Common, acted, check_names, fingerprints, load_config, opened, version
+from scanner.cli.common import Common, acted, allowing, check_names, fingerprints, load_config, opened, version
 from scanner.model import Report, Secret, Skip
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
     from scanner import pipeline, report
     from scanner.allow.listed import unlisted
     from scanner.report.text import inert
-    from scanner.sources.logs import follow
+    from scanner.sources.logs import LogsSource, follow
 
     if shared.format == "sarif":
         raise click.UsageError("--follow writes table, json or jsonl lines; sarif is one document")
@@ -31,6 +31,7 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
     check_names(shared, ruleset)
     allow = settings.allow
     key, known = fingerprints(shared, settings)
+    used = allowing(LogsSource(paths), settings, key, own=not shared.no_repo_config)
     scanner = pipeline.Scanner(ruleset, options)
     how = report.Options(show_secrets=shared.show_secrets, version=version(), verb="scan logs")
     seen: set[Secret] = set()
@@ -41,7 +42,8 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
                 found = scanner.read([piece])
                 skips += found.skips
                 kept = [s for s in found.sightings if s.allowed is None and s.match.secret not in seen]
-                kept = pipeline.placed(unlisted(kept, allow.paths, allow.rules, allow.values), ruleset, options)
+                kept = used.shown(unlisted(kept, allow.paths, allow.rules, allow.values))
+                kept = pipeline.placed(kept, ruleset, options)
                 seen.update(s.match.secret for s in kept)
                 fresh = tuple(f for f in pipeline.findings(kept, ruleset, key) if f.fingerprint not in known)
                 for skip in found.skips:

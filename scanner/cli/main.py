@@ -17,11 +17,15 @@ VERBS = {
     "baseline": "Write down known secrets, so that only new ones are reported.",
     "install-hook": "Let git refuse commits and pushes that hold secrets.",
     "ci": "Scan what a build is about, and report it as its build system wants it.",
+    "import": "Carry over what other scanners were told: rules, allowlists and baselines.",
     "report": "Render saved findings in another format.",
     "redact": "Mask the secrets in what is piped through.",
     "completion": "Print what makes a shell complete verbs, options and rules.",
     "man": "Write the manual pages.",
 }
+
+MODULES = {"import": "importing"}
+"""Verbs whose module cannot have their name."""
 
 
 class Verbs(click.Group):
@@ -33,7 +37,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = import_module(f"scanner.cli.{cmd_name.replace('-', '_')}").command
+        command = import_module(f"scanner.cli.{MODULES.get(cmd_name, cmd_name).replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

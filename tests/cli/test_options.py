@@ -74,7 +74,7 @@ def test_a_baseline_leaves_out_what_is_known(tree: Path, token: Token) -> None:
     made = deadkey("baseline", "create", "tree", "--files", "--output", "known", cwd=tree)
     assert made.returncode == 0, made.stderr
     assert b"1 known secrets" in made.stdout
-    assert token("a") not in (tree / "known").read_bytes()
+    assert token("a") not in b"".join(file.read_bytes() for file in (tree / "known").iterdir())
     assert secrets(scan("files", "tree", "--baseline", "known", status=0, cwd=tree)) == []
     (tree / "tree/moved.py").write_bytes(b"gh = '" + token("a") + b"'\ngh = '" + token("new") + b"'\n")
     report = scan("files", "tree", "--baseline", "known", cwd=tree)

@@ -210,7 +210,7 @@ def test_help_names_every_verb_and_the_exit_statuses() -> None:
     done = deadkey("--help")
     text = done.stdout.decode()
     assert done.returncode == 0
-    for verb in ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "report"):
+    for verb in ("scan", "audit", "verify", "revoke", "drill", "journal", "rules", "baseline", "import", "report"):
         assert f"\n  {verb} " in text
         assert deadkey(verb, "--help").returncode == 0
     statuses = "0 nothing found, 1 findings, 2 bad usage or configuration, 3 the scan is incomplete"

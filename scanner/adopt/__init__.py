@@ -1,0 +1,1 @@
+"""What other scanners were told, read from their users' files."""
