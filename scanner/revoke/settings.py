@@ -10,8 +10,8 @@ from typing import Literal
 from scanner.model import Severity
 
 Mode = Literal["plan", "ask", "auto"]
-HookName = Literal["rule", "command", "webhook", "plugin"]
-HOOKS: tuple[HookName, ...] = ("rule", "command", "webhook", "plugin")
+HookName = Literal["rule", "database", "command", "webhook", "plugin"]
+HOOKS: tuple[HookName, ...] = ("rule", "database", "command", "webhook", "plugin")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,14 @@ class Webhook:
     url: str
     key: Callable[[], str]
     include_secret: bool = False
+
+
+@dataclass(frozen=True)
+class DatabaseOwner:
+    """Who may lock users of a database server: a URL without a password, and what gives that, called when it is needed."""
+
+    url: str
+    password: Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class RevokeSettings:
     command_timeout: float = 60.0
     """Seconds."""
     webhook: Webhook | None = None
+    databases: tuple[DatabaseOwner, ...] = ()
     auto: tuple[Allowance, ...] = ()
     recheck: tuple[float, ...] = (0.0, 1.0, 3.0, 10.0, 20.0)
     """Seconds to wait before each time the issuer is asked again after a hook said done."""

@@ -92,6 +92,9 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         component=spec.component,
         tells=(spec.component or spec.half) and _tells(spec),
         rotate=spec.rotate,
+        before=rf"(?:{spec.around.before})\Z" if spec.around and spec.around.before else "",
+        after=spec.around.after or "" if spec.around else "",
+        given=tuple(spec.around.given.items()) if spec.around else (),
     )
     return rule, own
 
