@@ -260,7 +260,9 @@ def _check_database(url: str) -> None:
         database_place_of(url)
         password = urlsplit(url).password
     except ValueError:
-        raise ValueError("write an address like postgresql://host:port/database; mysql and redis are known, too") from None
+        raise ValueError(
+            "write an address like postgresql://host:port/database; mysql and redis are known, too"
+        ) from None
     if password is not None:
         raise ValueError("no password may stand in it: name its source under password")
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @click.option("--history", is_flag=True, help="How long earlier drills against servers took.")
 @click.option("--svg", type=click.Path(), metavar="FILE", help="Write the history as a drawing.")
 @click.option("--config", type=click.Path(), help="Your configuration, instead of the one in your config folder.")
-def command(
-    format: str, quiet: bool, against: str | None, history: bool, svg: str | None, config: str | None
-) -> None:
+def command(format: str, quiet: bool, against: str | None, history: bool, svg: str | None, config: str | None) -> None:
     """Leak throw-away tokens in a repository's history, a staged change, an env file and a log, find them, prove them
     live, revoke them, and prove them dead. Nothing leaves this machine. Exit status 0 when every one is dead, else 1."""
     if history or svg:

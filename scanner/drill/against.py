@@ -173,7 +173,10 @@ def _kill(
     repo = Repo.init(folder / "repository", mkdir=True)
     who = Actor("Drill", "drill@localhost")
     file = folder / "repository" / "settings.py"
-    for text, message in ((f'DEBUG = False\nDATABASE_URL = "{scheme}://{target.user}:{password}@{target.place}{database}"\n', "wip"), ("DEBUG = False\n", "out")):
+    for text, message in (
+        (f'DEBUG = False\nDATABASE_URL = "{scheme}://{target.user}:{password}@{target.place}{database}"\n', "wip"),
+        ("DEBUG = False\n", "out"),
+    ):
         file.write_text(text)
         repo.index.add([file.name])
         repo.index.commit(message, author=who, committer=who, skip_hooks=True)

@@ -116,8 +116,12 @@ def svg(runs: Sequence[Run]) -> str:
         y_at = high(run.dead or 0.0)
         if dead:
             points.append(f"{x:.1f},{y_at:.1f}")
-        ring = {"stroke": "#1a7f37" if run.passed else "#cf222e", "fill": ("#1a7f37" if run.passed else "#cf222e") if dead else "#ffffff"}
-        dot = ElementTree.SubElement(root, "circle", cx=f"{x:.1f}", cy=f"{y_at:.1f}", r="4", **ring)
+        color = "#1a7f37" if run.passed else "#cf222e"
+        dot = ElementTree.SubElement(
+            root,
+            "circle",
+            {"cx": f"{x:.1f}", "cy": f"{y_at:.1f}", "r": "4", "stroke": color, "fill": color if dead else "#ffffff"},
+        )
         said = f"{run.dead:.2f} s" if run.dead is not None else "not dead"
         ElementTree.SubElement(dot, "title").text = f"{run.at}  {run.server}  {said}"
     if len(points) > 1:

@@ -101,7 +101,12 @@ class Bench:
         place = [self.server.place] if listed else []
         settings: dict[str, Any] = {
             "verify": {"hosts": place, "plain_http": place, "timeout": 20, **verify},
-            "revoke": {"mode": "auto", "auto": [{}], "recheck": [0, 0.1], "journal": str(self.folder / "journal.jsonl")},
+            "revoke": {
+                "mode": "auto",
+                "auto": [{}],
+                "recheck": [0, 0.1],
+                "journal": str(self.folder / "journal.jsonl"),
+            },
         }
         if owner:
             settings["revoke"]["databases"] = [{"url": owner}]

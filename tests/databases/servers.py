@@ -73,7 +73,13 @@ def unprivileged(*names: str) -> str | None:
 
 def run(command: Sequence[str], user: str | None, folder: Path) -> None:
     done = subprocess.run(
-        command, cwd=folder, user=user, group=_group(user), capture_output=True, timeout=PATIENCE, env=_environment(folder)
+        command,
+        cwd=folder,
+        user=user,
+        group=_group(user),
+        capture_output=True,
+        timeout=PATIENCE,
+        env=_environment(folder),
     )
     assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
 
@@ -144,7 +150,19 @@ def postgresql(*options: str, hba: str = "") -> Iterator[Server]:
         word.write_text(PASSWORD)
         word.chmod(0o644)
         run(
-            [initdb, "-D", str(data), "-U", OWNER, f"--pwfile={word}", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"],
+            [
+                initdb,
+                "-D",
+                str(data),
+                "-U",
+                OWNER,
+                f"--pwfile={word}",
+                "-A",
+                "scram-sha-256",
+                "-E",
+                "UTF8",
+                "--no-sync",
+            ],
             user,
             folder,
         )
@@ -162,12 +180,20 @@ def mariadb(*options: str) -> Iterator[Server]:
     with workplace(user) as folder:
         data = folder / "data"
         run(
-            [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+            [
+                install,
+                "--no-defaults",
+                f"--datadir={data}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
             user,
             folder,
         )
         start = folder / "start.sql"
-        start.write_text(f"CREATE USER {OWNER}@'%' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO {OWNER}@'%' WITH GRANT OPTION;\n")
+        start.write_text(
+            f"CREATE USER {OWNER}@'%' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO {OWNER}@'%' WITH GRANT OPTION;\n"
+        )
         start.chmod(0o644)
         command = [daemon, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
         command += [f"--socket={folder}/s", f"--pid-file={folder}/pid", f"--init-file={start}", "--skip-name-resolve"]

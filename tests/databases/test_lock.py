@@ -133,9 +133,7 @@ def test_a_saved_report_with_secrets_is_enough_to_revoke(bench: Bench) -> None:
     saved.write_text(
         json.dumps({"version": 1, "findings": bench.scan(config, "--show-secrets"), "skipped": [], "statistics": {}})
     )
-    done = deadkey(
-        "revoke", str(saved), "--mode", "auto", "--config", str(config), **{bench.server.variable: PASSWORD}
-    )
+    done = deadkey("revoke", str(saved), "--mode", "auto", "--config", str(config), **{bench.server.variable: PASSWORD})
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
 
 
@@ -164,7 +162,9 @@ def test_odd_names_are_quoted(bench: Bench) -> None:
         assert finding["outcome"]["state"] == "revoked", (name, finding["outcome"], finding["verdict"])
 
 
-def test_the_same_name_for_another_host_is_told_and_kept(servers: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_same_name_for_another_host_is_told_and_kept(
+    servers: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     bench = Bench(servers.of("mysql"), tmp_path_factory.mktemp("bench"))
     user, password = bench.mint("some")
     other = word()

@@ -161,6 +161,13 @@ def test_a_user_is_asked_about_by_hand(bench: Bench, tmp_path: Path) -> None:
     given = [word for name, value in parts.items() for word in ("--with", f"{name}={value}")]
     for data, status in ((password, 1), (password + "x", 0)):
         done = deadkey(
-            "verify", "--rule", "database-url", *given, "--config", str(bench.config()), data=data.encode(), cwd=tmp_path
+            "verify",
+            "--rule",
+            "database-url",
+            *given,
+            "--config",
+            str(bench.config()),
+            data=data.encode(),
+            cwd=tmp_path,
         )
         assert done.returncode == status, done.stderr.decode()

@@ -6,7 +6,7 @@ Every server that stands beside the password is asked. It is live when one takes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from scanner.model import LEVELS, Finding, Severity, Verdict
@@ -44,8 +44,8 @@ def check(finding: Finding, settings: VerifySettings, ask: Asker, clock: Clock) 
 
 
 def _worst(live: list[Answer]) -> Severity | None:
-    known = [a.facts.severity for a in live if a.facts.severity]
-    return max(known, key=LEVELS.__getitem__) if len(known) == len(live) else None
+    known = [level for a in live if (level := a.facts.severity) is not None]
+    return max(known, key=lambda level: LEVELS[level]) if len(known) == len(live) else None
 
 
 def secret_of(finding: Finding, target: Target) -> bytes:
@@ -74,7 +74,8 @@ def session(target: Target, password: bytes, settings: VerifySettings) -> Iterat
             try:
                 yield opened
             finally:
-                opened.close()
+                with suppress(Exception):  # a session that its server has ended cannot say goodbye
+                    opened.close()
             return
 
 

@@ -17,8 +17,26 @@ LOCKED = (4151, 3118)
 """ER_ACCOUNT_HAS_BEEN_LOCKED of MariaDB and of MySQL."""
 EXPIRED = 1820
 """Said to every question until the password is changed, which the session may do."""
-SEE = {"USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS", "BINLOG MONITOR", "REPLICATION CLIENT", "SHOW ROUTINE"}
-EVERYTHING = {"ALL PRIVILEGES", "SUPER", "GRANT OPTION", "CREATE USER", "FILE", "SYSTEM_USER", "SET USER", "SYSTEM_VARIABLES_ADMIN"}
+SEE = {
+    "USAGE",
+    "SELECT",
+    "SHOW VIEW",
+    "SHOW DATABASES",
+    "PROCESS",
+    "BINLOG MONITOR",
+    "REPLICATION CLIENT",
+    "SHOW ROUTINE",
+}
+EVERYTHING = {
+    "ALL PRIVILEGES",
+    "SUPER",
+    "GRANT OPTION",
+    "CREATE USER",
+    "FILE",
+    "SYSTEM_USER",
+    "SET USER",
+    "SYSTEM_VARIABLES_ADMIN",
+}
 """On *.*: each of them leads to everything else."""
 
 
@@ -36,7 +54,7 @@ def open(target: Target, password: bytes, line: Any, trust: ssl.SSLContext | Non
         host=target.host,
         port=target.port,
         user=target.user,
-        password=password,  # type: ignore[arg-type] # bytes are taken as they are, a string would become Latin-1
+        password=password,  # bytes are taken as they are, a string would become Latin-1
         defer_connect=True,
         read_timeout=timeout,
         write_timeout=timeout,

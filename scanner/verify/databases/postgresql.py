@@ -37,7 +37,7 @@ def open(target: Target, password: bytes, line: Any, trust: ssl.SSLContext | Non
     except ImportError:
         raise Unaskable("needs a driver: install deadkey[databases]") from None
 
-    class Connection(native.Connection):
+    class Connection(native.Connection):  # type: ignore[misc] # the driver has no types
         """Knows whether it was asked for a password: a server that trusts everybody proves nothing."""
 
         asked = False

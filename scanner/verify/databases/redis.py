@@ -16,7 +16,13 @@ from scanner.verify.interface import Unanswered
 LONGEST = 1 << 20
 """Bytes of an answer, and pieces of a list."""
 DEEPEST = 8
-WRITES = ((b"SET", b"k", b"v"), (b"DEL", b"k"), (b"HSET", b"k", b"f", b"v"), (b"LPUSH", b"k", b"v"), (b"EVAL", b"0", b"0"))
+WRITES = (
+    (b"SET", b"k", b"v"),
+    (b"DEL", b"k"),
+    (b"HSET", b"k", b"f", b"v"),
+    (b"LPUSH", b"k", b"v"),
+    (b"EVAL", b"0", b"0"),
+)
 """Queued in a transaction that is then discarded, so that the server judges them and none is run."""
 
 

@@ -48,7 +48,9 @@ def _target(parts: Mapping[str, str], endpoint: str | None) -> Target:
     percent = parts.get("escapes") == "percent"
     scheme = parts.get("scheme", "")
     if scheme not in DATABASES:
-        raise Unaskable(f"no way to ask a {scheme} server is known" if scheme else "what kind of server it opens is not known")
+        raise Unaskable(
+            f"no way to ask a {scheme} server is known" if scheme else "what kind of server it opens is not known"
+        )
     kind, usual = DATABASES[scheme]
     user, database = (unquote(parts.get(name, "")) if percent else parts.get(name, "") for name in ("user", "database"))
     host, port = parts.get("host", "").strip("[]"), parts.get("port", "")
