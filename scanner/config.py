@@ -17,14 +17,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from scanner.allow.settings import CONDITIONS
 from scanner.allow.settings import Allowance as Entry
 from scanner.detect.generic.settings import USUAL, Generic
 from scanner.model import DeadkeyError
-from scanner.revoke.settings import HOOKS, TOLD, Allowance, Notice, RevokeSettings, TwoPerson, Webhook
+from scanner.revoke.settings import (
+    HOOKS,
+    TOLD,
+    Allowance,
+    DatabaseOwner,
+    Notice,
+    RevokeSettings,
+    TwoPerson,
+    Webhook,
+)
 from scanner.verify.credential import Source
-from scanner.verify.settings import VerifySettings, place, place_of
+from scanner.verify.settings import DATABASES, PASSWORDS, VerifySettings, database_place_of, place, place_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -225,6 +235,18 @@ def _schema() -> type[BaseModel]:
         key: SourceModel
         include_secret: bool = False
 
+    class DatabaseModel(Strict):
+        url: str
+        password: SourceModel | None = None
+
+        @field_validator("url")
+        @classmethod
+        def names_an_owner(cls, url: str) -> str:
+            _check_database(url)
+            if not urlsplit(url).username:
+                raise ValueError("write the owner's name into it: postgresql://owner@host:port/database")
+            return url
+
     class AllowanceModel(Strict):
         rules: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
         paths: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
@@ -269,10 +291,11 @@ def _schema() -> type[BaseModel]:
 
     class RevokeModel(Strict):
         mode: Literal["plan", "ask", "auto"] = "plan"
-        hooks: tuple[Literal["rule", "command", "webhook", "plugin"], ...] = HOOKS
+        hooks: tuple[Literal["rule", "database", "command", "webhook", "plugin"], ...] = HOOKS
         command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
         command_timeout: Seconds = 60.0
         webhook: WebhookModel | None = None
+        databases: tuple[DatabaseModel, ...] = ()
         auto: tuple[AllowanceModel, ...] = ()
         max_per_run: Annotated[int, Field(ge=1)] | None = None
         max_per_hour: Annotated[int, Field(ge=1)] | None = None
@@ -384,7 +407,25 @@ def _own_schema() -> type[BaseModel]:
     return create_model("Own", __config__=strict, allowances=(shape, ()))
 
 
+def _check_database(url: str) -> None:
+    try:
+        database_place_of(url)
+        password = urlsplit(url).password
+    except ValueError:
+        raise ValueError(
+            "write an address like postgresql://host:port/database; mysql and redis are known, too"
+        ) from None
+    if password is not None:
+        raise ValueError("no password may stand in it: name its source under password")
+
+
 def _check_address(name: str, address: str, plain_http: tuple[str, ...]) -> None:
+    if address.partition("://")[0] in DATABASES and name.startswith("endpoints."):
+        try:
+            _check_database(address)
+        except ValueError as e:
+            raise ValueError(f"{name}: {e}") from None
+        return
     try:
         host = place(*place_of(address))
     except ValueError:
@@ -475,6 +516,10 @@ def _line(node: Node | None, where: tuple[str | int, ...]) -> int:
     return line
 
 
+def _place_of(address: str) -> tuple[str, int]:
+    return database_place_of(address) if address.partition("://")[0] in DATABASES else place_of(address)
+
+
 def _span(text: str | None) -> float | None:
     """`7d` in seconds."""
     return None if text is None else int(text[:-1]) * UNITS[text[-1]]
@@ -504,7 +549,13 @@ def _built(file: Any, path: Path, key: Source | None, entries: tuple[Entry, ...]
     credentials = {name: source(name, given) for name, given in file.credentials.items()}
     endpoints = {name: address.rstrip("/") for name, address in verify.endpoints.items()}
     # Who configures an address names its host, which may be a private one.
-    named = {place(*place_of(address)) for address in endpoints.values()}
+    named = {place(*_place_of(address)) for address in endpoints.values()}
+    named |= {place(*_place_of(line.url)) for line in revoke.databases}
+
+    def database(number: int, given: Any) -> DatabaseOwner:
+        name = f"revoke.databases.{number}.password"
+        usual = Source(name, env=PASSWORDS[DATABASES[urlsplit(given.url).scheme][0]])
+        return DatabaseOwner(given.url, source(name, given.password) if given.password else usual)
 
     def owner(name: str) -> str | None:
         return credentials[name]() if name in credentials else None
@@ -534,6 +585,7 @@ def _built(file: Any, path: Path, key: Source | None, entries: tuple[Entry, ...]
             )
             if revoke.webhook
             else None,
+            databases=tuple(database(number, line) for number, line in enumerate(revoke.databases)),
             auto=tuple(
                 Allowance(
                     line.rules,

@@ -16,6 +16,9 @@ LEVELS = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
 Span = tuple[int, int]
 
+Around = tuple[tuple[str, str], ...]
+"""What a rule reads beside a secret, by name: the user, host, port and database of a URL. It never holds the secret."""
+
 
 class DeadkeyError(Exception):
     """Bad input, usage or configuration: one line for the user, exit status 2."""
@@ -113,6 +116,7 @@ class Match:
     """Companions it needs to be a secret at all, and that do not stand near it. Another file may hold them."""
     score: float = 1.0
     """How sure it is that this is a secret, from 0 to 1; 1 where the format says so."""
+    around: Around = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,8 @@ class Verdict:
     reason: str = ""
     identity: dict[str, Any] = field(default_factory=dict)
     checked: str | None = None
+    severity: Severity | None = None
+    """What it may do, where the issuer told; it then takes the place of the rule's guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,8 @@ class Finding:
     rivals: tuple[str, ...] = ()
     """As in `Match`."""
     rotate: str | None = None
+    around: tuple[Around, ...] = ()
+    """What is read beside it, each different one once: a password may open more than one server."""
     verdict: Verdict | None = None
     outcome: Outcome | None = None
 

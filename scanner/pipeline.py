@@ -352,6 +352,7 @@ def findings(sightings: Sequence[Sighting], ruleset: Ruleset, key: bytes) -> lis
                 companions=best.match.companions,
                 rivals=best.match.rivals,
                 rotate=rule.rotate,
+                around=tuple(dict.fromkeys(s.match.around for s in group if s.match.around)),
             )
         )
     paired = {secret for finding in out for _, secret in finding.companions}

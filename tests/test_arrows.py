@@ -53,6 +53,7 @@ REVEALS = {
     "scanner.cli.follow",  # --show-secrets
     "scanner.cli.revoke",  # whether a findings file holds values or redactions
     "scanner.detect.generic.grade",  # whether it holds one of the user's placeholders
+    "scanner.drill.against",  # whether its own password was found
     "scanner.drill.drill",  # which of its own tokens was found
     "scanner.pipeline",  # a rule's made-up examples
     "scanner.report.record",  # --show-secrets
@@ -61,6 +62,8 @@ REVEALS = {
     "scanner.revoke.notify.forms",  # the longest is taken out of a message first
     "scanner.verify.aws",  # signs with it
     "scanner.verify.clean",  # to take it out of an issuer's answer
+    "scanner.verify.databases.check",  # logs in with it
+    "scanner.verify.databases.target",  # what was given by hand to say which server it opens
     "scanner.verify.exchange",  # asks its issuer
     "scanner.verify.jwt",  # reads its expiry
 }

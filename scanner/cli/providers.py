@@ -17,7 +17,11 @@ MOST = 3
 SHORTEST = 3
 """A shorter one says little beside the words that stand near by."""
 DULL = {b"http://", b"https://"}
-TELLS = {"aws": ("account", "arn", "user"), "jwt": ("issuer", "subject", "algorithm", "expires")}
+TELLS = {
+    "aws": ("account", "arn", "user"),
+    "database": ("account", "version", "scopes", "roles", "databases", "expires"),
+    "jwt": ("issuer", "subject", "algorithm", "expires"),
+}
 """What the checkers of `verify/` say of a token."""
 COLUMNS = ("Type", "Rule", "Found by", "Verify", "Identity", "Revoke", "Documentation")
 

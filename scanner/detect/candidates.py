@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from scanner.model import Secret, Span
+from scanner.model import Around, Secret, Span
 from scanner.ruleset.ruleset import Rule
 
 
@@ -23,6 +23,7 @@ class Candidate(NamedTuple):
     rivals: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     score: float = 1.0
+    around: Around = ()
 
     def moved(self, by: int) -> Candidate:
         """The same for the same bytes `by` further on."""

@@ -18,7 +18,7 @@ from scanner.detect.generic.place import BEFORE, BEHIND
 from scanner.detect.generic.words import table
 from scanner.detect.judge import judge_place, judge_value
 from scanner.detect.sift import Need, Sift, letters, run
-from scanner.model import Chunk, Match, Secret, Span
+from scanner.model import Around, Chunk, Match, Secret, Span
 from scanner.ruleset.ruleset import RANKS, Rule, Ruleset
 
 SLACK = 16
@@ -26,6 +26,8 @@ SLACK = 16
 FORMAT, GENERIC = RANKS["format"], RANKS["generic"]
 BESIDE = 48
 """Bytes before a match that its pattern's look-behind may look at."""
+AROUND = 512
+"""Bytes on either side of a secret in which a rule reads what stands around it."""
 DEPTH = 3
 """Encodings within encodings are opened this often."""
 TIME_LIMIT = 1.0
@@ -101,6 +103,7 @@ class Engine:
         # of a shape that tells by itself: what only a word near by makes an identifier may be a secret elsewhere
         self._components = [n for n, r in enumerate(self.rules) if (r.component or r.half) and r.rank == RANKS["token"]]
         self._patterns: dict[int, Any] = {}
+        self._beside: dict[int, tuple[Any, Any]] = {}
         self._openings: dict[int, tuple[re.Pattern[bytes], int]] = {}
         self._values: dict[tuple[int, bytes], str] = {}
         self._lines: dict[tuple[int, bytes, int, bool, bool], tuple[Candidate, ...]] = {}
@@ -150,7 +153,15 @@ class Engine:
 
     def match(self, c: Candidate) -> Match:
         return Match(
-            self.rules[c.rule].id, c.span, Secret(c.value), c.encoding, c.companions, c.rivals, c.lacking, c.score
+            self.rules[c.rule].id,
+            c.span,
+            Secret(c.value),
+            c.encoding,
+            c.companions,
+            c.rivals,
+            c.lacking,
+            c.score,
+            c.around,
         )
 
     def hits(self, data: bytes, fresh: Iterable[Span] | None = None) -> list[Hit]:
@@ -308,7 +319,8 @@ class Engine:
         forward = rule.forward + (BEHIND if rule.scored else SLACK)
         rooms = [(c.within + self.rules[self._by_id[c.rule]].forward + 2 * SLACK, c.required) for c in rule.companions]
         needed = max((room for room, required in rooms if required), default=0)
-        wanted = max((room for room, _ in rooms), default=0)
+        beside = AROUND + SLACK if rule.before or rule.after else 0
+        wanted = max([beside, *(room for room, _ in rooms)])
         return Reach(back + needed, forward + needed, back + wanted, forward + wanted, inner, rule.lines)
 
     @cached_property
@@ -409,7 +421,34 @@ class Engine:
             self._explain(rule, span, value, reason)
         if reason and not (lacking and self._patient):
             return None
-        return Candidate(number, span, value, 0, (), tuple(companions), tuple(rivals), tuple(lacking), score)
+        around = self._around(number, data, span, value) if rule.before or rule.after or rule.given else ()
+        return Candidate(number, span, value, 0, (), tuple(companions), tuple(rivals), tuple(lacking), score, around)
+
+    def _around(self, number: int, data: bytes, span: Span, value: bytes) -> Around:
+        """What the rule's `before` reads that ends where the secret begins, its `after` from where it ends, and what it
+        gives itself. Where the value stands in it too, it is left out."""
+        rule = self.rules[number]
+        if number not in self._beside:
+            import regex
+
+            before, after = (text and regex.compile(text.encode()) for text in (rule.before, rule.after))
+            self._beside[number] = before, after
+        before, after = self._beside[number]
+        low, high = max(0, span[0] - AROUND), span[1] + AROUND
+        try:
+            texts = [
+                before.search(data, low, span[0], timeout=TIME_LIMIT) if before else None,
+                after.match(data, span[1], high, timeout=TIME_LIMIT) if after else None,
+            ]
+        except TimeoutError:
+            self.gave_up.append((rule.id, (low, high)))
+            texts = []
+        found = dict(rule.given)
+        for text in texts:
+            for name, part in (text.groupdict() if text else {}).items():
+                if part and value not in part:
+                    found[name] = part.decode("utf-8", "replace")
+        return tuple(found.items())
 
     def _is_component(self, value: bytes) -> bool:
         return self._component is not None and self._component.fullmatch(value) is not None

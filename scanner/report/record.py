@@ -3,7 +3,8 @@
 A finding is `{"rule", "provider", "name", "severity", "confidence", "secret", "fingerprint", "encoding", "companions",
 "locations": [{"source", "path", "start_line", "end_line", "start_column", "end_column", "blob", "commit", "author",
 "date", "at_head"}], "verdict": {"state", "reason", "identity", "checked"} or null, "outcome": {"state", "hook",
-"detail", "effect"} or null, "rotate"}`; companions are `{"name", "secret"}`.
+"detail", "effect"} or null, "rotate", "around"}`; companions are `{"name", "secret"}`, and `around` is a list of objects
+with texts.
 
 `secret` is a redaction, and a companion's is null, unless secrets are shown: then it is the value as UTF-8, with
 `\\xff` for a byte that is none. A redaction cannot be read back, and neither can a value that could be taken for one or
@@ -68,6 +69,7 @@ def finding_record(finding: Finding, show_secrets: bool = False) -> dict[str, An
         "outcome": outcome
         and {"state": outcome.state, "hook": outcome.hook, "detail": outcome.detail, "effect": outcome.effect},
         "rotate": finding.rotate,
+        "around": [dict(parts) for parts in finding.around],
     }
 
 
@@ -120,6 +122,10 @@ def finding_from(record: Any) -> Finding:
             for item in (_object(item, "a companion") for item in _list(record, "companions"))
         ),
         rotate=_maybe_text(record, "rotate"),
+        around=tuple(
+            tuple((name, _as_text(value, "around")) for name, value in _object(parts, "around").items())
+            for parts in _list(record, "around")
+        ),
         verdict=None if verdict is None else _verdict(_object(verdict, "verdict")),
         outcome=None if outcome is None else _outcome(_object(outcome, "outcome")),
     )

@@ -83,7 +83,8 @@ def _finding(finding: Finding, scrub: Scrub) -> Finding:
     if outcome is not None:
         outcome = replace(outcome, hook=scrub(outcome.hook), detail=scrub(outcome.detail), effect=scrub(outcome.effect))
     locations = tuple(_location(location, scrub) for location in finding.locations)
-    return replace(finding, locations=locations, verdict=verdict, outcome=outcome)
+    around = tuple(tuple((name, scrub(value)) for name, value in parts) for parts in finding.around)
+    return replace(finding, locations=locations, verdict=verdict, outcome=outcome, around=around)
 
 
 def _location(location: Location, scrub: Scrub) -> Location:

@@ -10,11 +10,11 @@ from typing import Literal
 from scanner.model import Severity
 
 Mode = Literal["plan", "ask", "auto"]
-HookName = Literal["rule", "command", "webhook", "plugin"]
+HookName = Literal["rule", "database", "command", "webhook", "plugin"]
 Form = Literal["slack", "teams", "pagerduty", "json"]
 State = Literal["live", "unknown", "dead", "revoked", "already-dead", "pending", "failed", "refused"]
 TOLD: tuple[State, ...] = ("live", "revoked", "pending", "failed", "refused")
-HOOKS: tuple[HookName, ...] = ("rule", "command", "webhook", "plugin")
+HOOKS: tuple[HookName, ...] = ("rule", "database", "command", "webhook", "plugin")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,14 @@ class Webhook:
     url: str
     key: Callable[[], str]
     include_secret: bool = False
+
+
+@dataclass(frozen=True)
+class DatabaseOwner:
+    """Who may lock users of a database server: a URL without a password, and what gives that, called when it is needed."""
+
+    url: str
+    password: Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ class RevokeSettings:
     command_timeout: float = 60.0
     """Seconds."""
     webhook: Webhook | None = None
+    databases: tuple[DatabaseOwner, ...] = ()
     auto: tuple[Allowance, ...] = ()
     max_per_run: int | None = None
     """Secrets at most that one run revokes without a question, whichever lines allow them."""

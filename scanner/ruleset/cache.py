@@ -21,7 +21,7 @@ import hyperscan
 from scanner.model import DeadkeyError
 from scanner.ruleset.ruleset import Companion, Rule, Ruleset
 
-COMPILER = 17
+COMPILER = 18
 """Raise when what is compiled from the same rules changes."""
 MAGIC = b"deadkey-rules-1\n"
 KEEP = 6
@@ -165,5 +165,6 @@ def _rule(values: list[Any]) -> Rule:
     kept["starts"] = tuple(kept["starts"])
     kept["openings"] = tuple(kept["openings"])
     kept["known"] = tuple(kept["known"])
+    kept["given"] = tuple((name, value) for name, value in kept["given"])
     kept["companions"] = tuple(Companion(*c) for c in kept["companions"])
     return Rule(**kept)

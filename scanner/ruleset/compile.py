@@ -93,6 +93,9 @@ def compile_rule(number: int, provider: str, spec: RuleSpec) -> tuple[Rule, list
         component=spec.component,
         tells=(spec.component or spec.half) and _tells(spec),
         rotate=spec.rotate,
+        before=rf"(?:{spec.around.before})\Z" if spec.around and spec.around.before else "",
+        after=spec.around.after or "" if spec.around else "",
+        given=tuple(spec.around.given.items()) if spec.around else (),
     )
     return rule, own
 
@@ -104,7 +107,10 @@ MOST_LINES = 2
 def _lines(spec: RuleSpec) -> int:
     """For what is read and judged by its lines alone."""
     count = newlines(spec.pattern) + 1
-    return count if count <= MOST_LINES and not (spec.with_ or spec.context or spec.component) else 0
+    if spec.with_ or spec.context or spec.component or count > MOST_LINES:
+        return 0
+    beside = (spec.around.before, spec.around.after) if spec.around else ()
+    return 0 if any(newlines(text) for text in beside if text) else count
 
 
 def _tells(spec: RuleSpec) -> bool:

@@ -89,6 +89,12 @@ class Rule:
     tells: bool = False
     """A component or a half that can be told without what wants it near by: from words before it, or from its own shape."""
     rotate: str | None = None
+    before: str = ""
+    """What is read up to a secret, once it is one: named groups, the pattern bound to the secret's beginning."""
+    after: str = ""
+    """What is read from its end on."""
+    given: tuple[tuple[str, str], ...] = ()
+    """What holds of every match, as if it had been read."""
 
 
 @dataclass(frozen=True)

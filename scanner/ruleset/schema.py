@@ -19,8 +19,18 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_lengt
 Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
-CHECKERS = ("aws", "jwt")
+CHECKERS = ("aws", "database", "jwt")
 """Verification that declarative HTTP cannot express; each is a module in `verify/`."""
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern.encode("ascii"))
+    except UnicodeEncodeError as e:
+        raise ValueError("write bytes beyond ASCII as \\x escapes") from e
+    except re.error as e:
+        raise ValueError(f"not a pattern: {e}") from e
+    return pattern
 
 
 class Strict(BaseModel):
@@ -89,7 +99,7 @@ class Exchange(Strict):
 class Verify(Exchange):
     """How to ask the issuer, with a read-only call, whether a token is live."""
 
-    checker: Literal["aws", "jwt"] | None = None
+    checker: Literal["aws", "database", "jwt"] | None = None
     live: Conditions | None = None
     dead: Conditions | None = None
     identity: dict[Name, str] = {}
@@ -134,6 +144,23 @@ class Companion(Strict):
     """Without it the match is no finding at all; otherwise it only cannot be verified."""
 
 
+class Around(Strict):
+    """What is read beside a secret that was found, for a checker or a hook: who it belongs to, and where. Named groups,
+    bytes as in `pattern`, at most 512 bytes away; nothing of it decides whether something is a secret."""
+
+    before: str | None = None
+    """A pattern that ends where the secret begins."""
+    after: str | None = None
+    """A pattern that begins where the secret ends."""
+    given: dict[Name, str] = {}
+    """What holds of every match, where nothing else was read under that name."""
+
+    @field_validator("before", "after")
+    @classmethod
+    def compiles(cls, pattern: str | None) -> str | None:
+        return None if pattern is None else _compiles(pattern)
+
+
 class RuleSpec(Strict):
     """One credential type: how it looks, how to ask about it, and how to end it."""
 
@@ -161,6 +188,7 @@ class RuleSpec(Strict):
     with_: list[Companion] = Field(default=[], alias="with")
     overlaps: list[Identifier] = []
     """Rules that may rightly claim this rule's examples too."""
+    around: Around | None = None
     scored: bool = False
     """What the pattern reads has no format: it is asked what it is not, and scored by value, key and place; `confidence` is
     then the highest it can reach."""
@@ -186,15 +214,7 @@ class RuleSpec(Strict):
     @field_validator("pattern", "token")
     @classmethod
     def compiles(cls, pattern: str | None) -> str | None:
-        if pattern is None:
-            return None
-        try:
-            re.compile(pattern.encode("ascii"))
-        except UnicodeEncodeError as e:
-            raise ValueError("write bytes beyond ASCII as \\x escapes") from e
-        except re.error as e:
-            raise ValueError(f"not a pattern: {e}") from e
-        return pattern
+        return None if pattern is None else _compiles(pattern)
 
     @model_validator(mode="after")
     def says_what_next(self) -> RuleSpec:

@@ -40,7 +40,11 @@ def verify(
             askable[key] = finding
     if askable:
         verdicts |= _ask_all(askable, actions, settings, progress, clock)
-    return [replace(finding, verdict=_sure(finding, verdicts[_question(finding)])) for finding in findings]
+    return [_told(finding, _sure(finding, verdicts[_question(finding)])) for finding in findings]
+
+
+def _told(finding: Finding, verdict: Verdict) -> Finding:
+    return replace(finding, verdict=verdict, severity=verdict.severity or finding.severity)
 
 
 def _sure(finding: Finding, verdict: Verdict) -> Verdict:
@@ -52,7 +56,7 @@ def _sure(finding: Finding, verdict: Verdict) -> Verdict:
 
 
 def _question(finding: Finding) -> Hashable:
-    return finding.rule, finding.secret, finding.companions
+    return finding.rule, finding.secret, finding.companions, finding.around
 
 
 def _interleaved(jobs: dict[Hashable, Finding]) -> list[tuple[Hashable, Finding]]:
@@ -130,8 +134,9 @@ def _asked(finding: Finding, action: Action, settings: VerifySettings, ask: Aske
     spec = action["verify"]
     if checker := spec.get("checker"):
         from scanner.verify import aws, jwt
+        from scanner.verify.databases import check as database
 
-        return {"aws": aws.check, "jwt": jwt.check}[checker](finding, settings, ask, clock)
+        return {"aws": aws.check, "database": database.check, "jwt": jwt.check}[checker](finding, settings, ask, clock)
     from scanner.verify import exchange
 
     values = exchange.variables(finding, spec, settings)

@@ -7,6 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+DATABASES = {
+    "postgres": ("postgresql", 5432),
+    "postgresql": ("postgresql", 5432),
+    "mysql": ("mysql", 3306),
+    "mariadb": ("mysql", 3306),
+    "redis": ("redis", 6379),
+    "rediss": ("redis", 6379),
+}
+"""By the scheme of a URL: the kind of server, and its usual port."""
+
+PASSWORDS = {"postgresql": "PGPASSWORD", "mysql": "MYSQL_PWD", "redis": "REDISCLI_AUTH"}
+"""By kind: the environment variable in which the system's own programs look for a password."""
+
 Owner = Callable[[str], str | None] | Mapping[str, str]
 
 
@@ -66,6 +79,14 @@ def place_of(url: str) -> tuple[str, int]:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not an http or https address")
     return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def database_place_of(url: str) -> tuple[str, int]:
+    """Host and port, or the usual one, of a database server's URL. ValueError when it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in DATABASES or not parts.hostname:
+        raise ValueError("not the address of a database server")
+    return parts.hostname, parts.port or DATABASES[parts.scheme][1]
 
 
 def agent() -> str:

@@ -47,9 +47,9 @@ class Hook(Protocol):
 
 def load(name: str) -> ModuleType:
     """The module of a hook by its name in the settings."""
-    from scanner.revoke.hooks import command, plugin, rule, webhook
+    from scanner.revoke.hooks import command, database, plugin, rule, webhook
 
-    return {"rule": rule, "command": command, "webhook": webhook, "plugin": plugin}[name]
+    return {"rule": rule, "database": database, "command": command, "webhook": webhook, "plugin": plugin}[name]
 
 
 def payload(finding: Finding, reveal: Callable[[bytes], str] | None) -> dict[str, Any]:
