@@ -44,8 +44,8 @@ def check(finding: Finding, settings: VerifySettings, ask: Asker, clock: Clock) 
 
 
 def _worst(live: list[Answer]) -> Severity | None:
-    known = [level for a in live if (level := a.facts.severity) is not None]
-    return max(known, key=lambda level: LEVELS[level]) if len(known) == len(live) else None
+    known: list[Severity] = [a.facts.severity for a in live if a.facts.severity is not None]
+    return max(known, key=LEVELS.__getitem__) if len(known) == len(live) else None
 
 
 def secret_of(finding: Finding, target: Target) -> bytes:
