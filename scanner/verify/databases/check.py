@@ -45,7 +45,10 @@ def check(finding: Finding, settings: VerifySettings, ask: Asker, clock: Clock) 
 
 def _worst(live: list[Answer]) -> Severity | None:
     known: list[Severity] = [a.facts.severity for a in live if a.facts.severity is not None]
-    return max(known, key=LEVELS.__getitem__) if len(known) == len(live) else None
+    if len(known) != len(live):
+        return None
+    worst: Severity = max(known, key=LEVELS.__getitem__)
+    return worst
 
 
 def secret_of(finding: Finding, target: Target) -> bytes:
