@@ -45,7 +45,10 @@ def check(finding: Finding, settings: VerifySettings, ask: Asker, clock: Clock) 
 
 def _worst(live: list[Answer]) -> Severity | None:
     known = [level for a in live if (level := a.facts.severity) is not None]
-    return max(known, key=lambda level: LEVELS[level]) if len(known) == len(live) else None
+    if len(known) < len(live):
+        return None
+    worst: Severity = max(known, key=lambda level: LEVELS[level])
+    return worst
 
 
 def secret_of(finding: Finding, target: Target) -> bytes:
