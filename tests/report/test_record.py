@@ -71,7 +71,7 @@ def test_the_contract() -> None:
     record = finding_record(finding(rotate="https://example.org"))
     assert list(record) == [
         *("rule", "provider", "name", "severity", "confidence", "secret", "fingerprint", "encoding", "companions"),
-        *("locations", "verdict", "outcome", "rotate"),
+        *("locations", "verdict", "outcome", "rotate", "around"),
     ]
     assert list(record["locations"][0]) == [
         *("source", "path", "start_line", "end_line", "start_column", "end_column"),
