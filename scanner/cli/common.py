@@ -179,16 +179,23 @@ def fingerprints(shared: Common, settings: Config) -> tuple[bytes, Mapping[str, 
 
 
 def allowing(source: Source, settings: Config, key: bytes, own: bool = True) -> Allowances:
-    """The user's allowances and, with `own`, those of the repository that `source` reads. Raises DeadkeyError."""
+    """The user's allowances and, with `own`, those of the repository that `source` reads. A repository's file with anything
+    wrong in it allows nothing, and that is said; it must not keep anybody from scanning. Raises DeadkeyError."""
     from datetime import date
 
     from scanner import config
     from scanner.allow.allowances import allowances
     from scanner.cli.site import site
+    from scanner.report.text import inert
 
     top, base, _ = site(source)
-    given = (*settings.allow.entries, *(config.own(top) if own else ()))
-    return allowances(given, top, base, key, date.today())
+    entries = settings.allow.entries
+    if own:
+        try:
+            entries += config.own(top)
+        except DeadkeyError as e:
+            click.echo(inert(f"deadkey: {e}; nothing in this file is followed"), err=True)
+    return allowances(entries, top, base, key, date.today())
 
 
 def warn(used: Allowances, source: Source, every: bool = True) -> None:

@@ -23,8 +23,8 @@ def follow_logs(paths: tuple[str, ...], shared: Common) -> NoReturn:
     from scanner.report.text import inert
     from scanner.sources.logs import LogsSource, follow
 
-    if shared.format == "sarif":
-        raise click.UsageError("--follow writes table, json or jsonl lines; sarif is one document")
+    if shared.format not in ("table", "json", "jsonl"):
+        raise click.UsageError(f"--follow writes table, json or jsonl lines; {shared.format} is one document")
     settings = load_config(shared.config)
     options = replace(shared.options(), generic=settings.generic)
     ruleset = pipeline.load_rules(options)

@@ -131,7 +131,7 @@ def test_what_has_expired_is_told_and_reported(leaky: GitRepo, token: Token) -> 
 def test_a_repository_causes_no_action(leaky: GitRepo, text: str) -> None:
     leaky.write(".deadkey.yaml", text.encode() + b"\n")
     done = deadkey("scan", "git", cwd=leaky.path)
-    assert done.returncode == 2
+    assert done.returncode == 1
     line = one_line(done.stderr)
     assert f"/.deadkey.yaml:1: {text.partition(':')[0]}: belongs in your own configuration" in line
     assert not (leaky.path / "pwned").exists()
@@ -155,7 +155,7 @@ def test_a_repository_causes_no_action(leaky: GitRepo, text: str) -> None:
 def test_mistakes_are_named(leaky: GitRepo, text: str, said: str) -> None:
     leaky.write(".deadkey.yaml", f"allowances:\n  {text}\n".encode())
     done = deadkey("scan", "git", cwd=leaky.path)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert said in one_line(done.stderr)
 
 
@@ -164,7 +164,7 @@ def test_a_pipe_a_link_or_a_folder_is_not_read(leaky: GitRepo) -> None:
     for make in (os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")):
         make(file)
         done = deadkey("scan", "git", cwd=leaky.path)
-        assert done.returncode == 2
+        assert done.returncode == 1
         assert "--no-repo-config does without it" in one_line(done.stderr)
         file.rmdir() if file.is_dir() else file.unlink()
 

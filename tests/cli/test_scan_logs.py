@@ -147,7 +147,10 @@ def test_following_what_stays_clean_ends_with_0(follow: Callable[..., Followed])
     opened = Path(f"/proc/{log.process.pid}/fd")
 
     def reading() -> bool:
-        return any(os.path.realpath(link) == str(log.log.resolve()) for link in list_of(opened))
+        try:
+            return any(os.path.realpath(link) == str(log.log.resolve()) for link in list_of(opened))
+        except FileNotFoundError:  # closed while it was looked at
+            return False
 
     until(reading, log.process)
     log.append(b"all is well\n")

@@ -225,7 +225,11 @@ def test_every_verb_has_a_manual_page_with_its_options(pages: Path) -> None:
     assert {"deadkey.1", "deadkey-scan-git.1", "deadkey-redact.1", "deadkey-journal-verify.1"} <= names
     page = (pages / "deadkey-scan-git.1").read_text("ascii")
     assert page.startswith('.TH DEADKEY-SCAN-GIT 1 1970-01-01 "deadkey ')
-    for option in ("\\-\\-since\\-last", "\\-f, \\-\\-format [table|json|jsonl|sarif]", "\\-h, \\-\\-help"):
+    for option in (
+        "\\-\\-since\\-last",
+        "\\-f, \\-\\-format [table|json|jsonl|sarif|html|markdown|csv|gitlab|junit|github|azure]",
+        "\\-h, \\-\\-help",
+    ):
         assert f"\n.B {option}" in page, option
     assert ".B 3\nthe scan is incomplete\n" in (pages / "deadkey.1").read_text("ascii")
     for name in re.findall(r"^\.BR (\S+) \(1\)", (pages / "deadkey.1").read_text(), re.MULTILINE):
